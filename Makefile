@@ -1,0 +1,43 @@
+# `make repro` and `make test` are all a newcomer needs; each makes its own .venv when there is none.
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS = 1
+
+.PHONY: repro test setup lock ui clean
+.DEFAULT_GOAL := repro
+
+repro: setup  ## from data/raw to models/export
+	bhasa check
+	dvc repro
+
+test: setup  ## lint, types and tests
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest
+
+setup: .venv/installed  ## only the environment
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is too old; bhasa needs 3.11 or later: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	pip install --progress-bar off -c requirements.lock -e '.[dev]' || \
+	  { echo "error: the packages of requirements.lock could not be installed together: if the lock does not" \
+	    "match pyproject.toml, run \`make lock\`; otherwise see pip's message above" >&2; exit 2; }
+	touch $@
+
+lock:  ## pin anew what pyproject.toml allows
+	$(PYTHON) -m venv .venv
+	pip install --quiet uv
+	uv pip compile pyproject.toml --quiet --all-extras --python-version 3.11 --strip-extras --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_OPTIONS) -o requirements.lock
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock
+
+ui: setup  ## compare the runs in a browser: http://127.0.0.1:5000
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
+	  --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --workers 1 --host 127.0.0.1
+
+clean:  ## the environment and unfinished runs; models, data and reports stay
+	rm -rf .venv .bhasa .mypy_cache .pytest_cache .ruff_cache

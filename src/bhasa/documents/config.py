@@ -1,0 +1,56 @@
+"""What `ingest` reads, keeps and leaves out: the `ingest` section of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bhasa.params import Config
+
+
+class FolderSource(Config):
+    """A folder of the user's files."""
+
+    kind: Literal["folder"]
+    path: Annotated[str, Field(min_length=1)]
+    """The folder, relative to where the command runs; everything below it is read."""
+
+
+class PythonLibrarySource(Config):
+    """The running interpreter's own source files and language reference."""
+
+    kind: Literal["python-library"]
+    max_bytes: Annotated[int, Field(ge=10_000)]
+    """Budget in bytes; which files fill it is decided by hash, so a larger budget only adds."""
+
+
+Source = Annotated[FolderSource | PythonLibrarySource, Field(discriminator="kind")]
+
+
+class ChatConfig(Config):
+    max_pairs: Annotated[int, Field(ge=0)] = 6000
+    """Most question and answer pairs made from Python documents; conversations in files are all kept."""
+    max_answer_characters: Annotated[int, Field(ge=40)] = 400
+    """A longer answer is left out, not cut."""
+
+
+class IngestConfig(Config):
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    """Where documents come from; of two equal texts the first one listed is kept."""
+    min_characters: Annotated[int, Field(ge=1)] = 64
+    """A shorter text, after cleaning, is left out."""
+    max_file_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
+    """A larger file is left out."""
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Share of the documents held out to choose by; a document's hash decides its side."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Share of the documents held out to report on."""
+    chat: ChatConfig = ChatConfig()
+
+    @model_validator(mode="after")
+    def _leave_some_to_train_on(self) -> Self:
+        held_out = self.validation_fraction + self.test_fraction
+        if held_out > 0.5:
+            raise ValueError(f"validation_fraction + test_fraction is {held_out:g}; allowed is at most 0.5")
+        return self

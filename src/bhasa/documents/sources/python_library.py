@@ -1,0 +1,60 @@
+"""The default corpus: the standard library's sources and the language reference of the running interpreter.
+
+Every Python has both, so the project ships no foreign text and needs no network. Left out are tests,
+generated tables, what is installed beside the library and what differs from machine to machine. The order
+is that of a hash of name and content: a budget takes a fixed, mixed selection, and a larger one only adds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sysconfig
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from pydoc_data.topics import topics
+
+from bhasa.documents.config import PythonLibrarySource
+from bhasa.documents.files import InputFile, skipped
+
+NAME = "python-library"
+
+TESTS = {"test", "tests", "idle_test"}
+TABLES = {"encodings", "pydoc_data"}  # generated; `pydoc_data` holds the reference, read through `topics`
+INSTALLED = {"site-packages", "dist-packages", "_bundled", "__pycache__"}
+MACHINE_SPECIFIC_FOLDERS = ("config-", "lib-dynload")
+MACHINE_SPECIFIC_FILES = ("_sysconfigdata", "sitecustomize", "usercustomize")
+
+
+def list_files(source: PythonLibrarySource, *, max_file_bytes: int) -> list[InputFile]:
+    contents = {name: content for name, content in _contents() if 0 < len(content) <= max_file_bytes}
+    files, left = [], source.max_bytes
+    for name in sorted(contents, key=lambda name: _order(name, contents[name])):
+        content = contents[name]
+        left -= len(content)
+        over = skipped("beyond max_bytes") if left < 0 else None
+        files.append(InputFile(f"{NAME}/{name}", len(content), partial(bytes, content), over))
+    return sorted(files, key=lambda file: file.name)
+
+
+def _order(name: str, content: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\0" + content).digest()
+
+
+def _contents() -> Iterator[tuple[str, bytes]]:
+    root = Path(sysconfig.get_path("stdlib"))
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if _wanted_folder(name)]
+        for path in (Path(folder, name) for name in names if _wanted_file(name)):
+            yield path.relative_to(root).as_posix(), path.read_bytes()
+    for topic, text in topics.items():
+        yield f"pydoc_data/topics/{topic}.txt", text.encode()
+
+
+def _wanted_folder(name: str) -> bool:
+    return name not in TESTS | TABLES | INSTALLED and not name.startswith(MACHINE_SPECIFIC_FOLDERS)
+
+
+def _wanted_file(name: str) -> bool:
+    return name.endswith(".py") and not name.startswith(MACHINE_SPECIFIC_FILES)

@@ -1,0 +1,59 @@
+"""What `params.yaml` says as a whole: the seed, three choices of presets, and one section per stage.
+
+Each section is of the class that its stage reads, so that a mistake in the last stage's section is found
+before the first stage starts, and not after an hour of training.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from bhasa.documents.config import IngestConfig
+from bhasa.evaluation.config import EvaluateConfig
+from bhasa.export.config import ExportConfig
+from bhasa.finetuning.config import FinetuneConfig
+from bhasa.hardware import HardwareProfile
+from bhasa.model.config import ModelConfig
+from bhasa.params import Config
+from bhasa.tokens.config import TokenizeConfig
+from bhasa.training.config import PretrainConfig, PretrainPreset
+
+
+class ModelChoice(Config):
+    size: str
+    """A preset of pipeline/model/, without `.yaml`."""
+
+
+class HardwareChoice(Config):
+    profile: str
+    """A preset of pipeline/hardware/, without `.yaml`."""
+
+
+class TrainingChoice(Config):
+    preset: str
+    """A preset of pipeline/training/, without `.yaml`."""
+
+
+class Experiment(Config):
+    """One experiment; `dvc exp run -S key=value` changes any of it."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """All randomness follows from it."""
+    model: ModelChoice
+    hardware: HardwareChoice
+    training: TrainingChoice
+    ingest: IngestConfig
+    tokenize: TokenizeConfig
+    pretrain: PretrainConfig
+    finetune: FinetuneConfig
+    evaluate: EvaluateConfig
+    export: ExportConfig
+
+
+def check(params: Path, pipeline: Path) -> None:
+    """Raise `UserError` for the first mistake in `params` or in the presets that it chooses."""
+    experiment = Experiment.load(params)
+    ModelConfig.load(pipeline / "model" / f"{experiment.model.size}.yaml")
+    HardwareProfile.load(pipeline / "hardware" / f"{experiment.hardware.profile}.yaml").torch_device()
+    PretrainPreset.load(pipeline / "training" / f"{experiment.training.preset}.yaml")

@@ -1,0 +1,68 @@
+"""LoRA (Hu et al. 2021) through peft, on projections chosen by name.
+
+An adapter adds B A alpha / rank to a frozen matrix; B starts at zero, so a model with fresh adapters
+computes what its base does. Names that match nothing are an error, never a silent no-op.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from bhasa import journal
+from bhasa.errors import BhasaError, UserError
+from bhasa.finetuning.config import FinetuneConfig
+from bhasa.model.language_model import LanguageModel
+
+
+def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftModel:
+    """Put adapters into `model` in place and freeze the rest; returns peft's handle on it."""
+    linear = {name.rpartition(".")[2] for name, m in model.named_modules() if isinstance(m, nn.Linear)}
+    linear.discard("lm_head")  # may be the embedding too, which merging would change with it
+    unmatched = [target for target in config.targets if target not in linear]
+    if unmatched:
+        raise UserError(
+            f"finetune.targets: {', '.join(unmatched)}: no such projection in the model; "
+            f"there are: {', '.join(sorted(linear))}"
+        )
+    lora = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,  # type: ignore[arg-type]  # a float is as good
+        lora_dropout=config.dropout,
+        target_modules=sorted(config.targets),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return get_peft_model(model, lora)
+
+
+def require_identity(base_loss: float, adapted_loss: float) -> None:
+    """Fresh adapters must change nothing: another loss means that a kernel or a name bypasses them."""
+    if adapted_loss != base_loss:
+        raise BhasaError(
+            f"the model with fresh adapters has loss {adapted_loss!r}, its base {base_loss!r}; "
+            "they must be equal. This is a fault of bhasa, not of your input"
+        )
+
+
+def save(adapted: PeftModel, folder: Path, *, base: Path) -> None:
+    """Write the adapter as a peft folder whose bytes repeat."""
+    adapted.peft_config["default"].base_model_name_or_path = base.as_posix()
+    with journal.publish(folder) as draft:
+        adapted.save_pretrained(str(draft), save_embedding_layers=False)  # "auto" would ask the hub
+        (draft / "README.md").unlink(missing_ok=True)  # peft's template, all blanks
+        path = draft / "adapter_config.json"
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values["target_modules"] = sorted(
+            values["target_modules"]
+        )  # a set: its order changes from run to run
+        journal.write_json(path, dict(sorted(values.items())))
+
+
+def merge(adapted: PeftModel) -> LanguageModel:
+    """Add the adapters into the weights; the model is then an ordinary one of the base's shape."""
+    merged = adapted.merge_and_unload()
+    assert isinstance(merged, LanguageModel)
+    return merged.requires_grad_(True)

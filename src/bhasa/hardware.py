@@ -1,0 +1,66 @@
+"""How to run: device, precision, micro-batch, threads. Never what to learn."""
+
+import ctypes
+import functools
+import platform
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from bhasa.errors import UserError
+from bhasa.params import Config
+
+if TYPE_CHECKING:
+    import torch
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+
+class HardwareProfile(Config):
+    """One file of `pipeline/hardware/`."""
+
+    device: Literal["cpu", "cuda", "mps"]
+    """Where tensors live."""
+    precision: Literal["fp32", "bf16", "fp16"]
+    """Of matrix products; fp16 becomes bf16 where the card has it. State, norms and optimiser stay fp32."""
+    micro_batch: Annotated[int, Field(ge=1)]
+    """Sequences computed at once; accumulation follows from the batch in tokens."""
+    activation_checkpointing: bool = False
+    """Recompute activations in backward: about a third slower, several times less memory."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads; null is one per core. Matrix products round differently with another number."""
+
+    def torch_device(self) -> "torch.device":
+        """The device, after setting the threads. A device that is not there is an error, never replaced."""
+        import torch
+
+        available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if not available[self.device]:
+            there = ", ".join(name for name, is_there in available.items() if is_there)
+            raise UserError(
+                f"hardware.profile: its device is '{self.device}', this machine has: {there}; "
+                "choose another, e.g. `dvc exp run -S hardware.profile=cpu`"
+            )
+        _keep_freed_memory()
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        return torch.device(self.device)
+
+    def torch_dtype(self) -> "torch.dtype":
+        """The dtype of matrix products on this machine."""
+        import torch
+
+        bf16_instead = self.device == "cuda" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        if self.precision == "fp16":
+            return torch.bfloat16 if bf16_instead else torch.float16
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Have glibc reuse what is freed: fresh pages cost nearly as much as the arithmetic on them."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)

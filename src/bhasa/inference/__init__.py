@@ -1,0 +1,1 @@
+"""From a trained model to text: prefill, one recurrent step per token, sampling, streaming, chat."""

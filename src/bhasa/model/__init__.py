@@ -1,0 +1,1 @@
+"""The language model: configuration, mixers, blocks, and the whole."""

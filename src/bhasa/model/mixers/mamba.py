@@ -1,0 +1,143 @@
+"""The Mamba-1 mixer (Gu and Dao 2023, figure 3 and algorithm 2), with the published parameter names.
+
+Glossary: code name, size or shape, the paper's symbol.
+
+    b, l             batch, length                              B, L
+    d_model          width of the residual stream               D
+    d_inner          channels of the mixer, expand * d_model    E D
+    d_state          state size per channel                     N
+    d_conv           taps of the convolution
+    dt_rank          rank of the step-size projection           R
+    dt               step size per token and channel            Delta
+    A                decay per channel and state, negative      A
+    B, C             input and output maps, per token           B, C
+    D                skip weight per channel                    D
+    x, z             the two branches: convolved and scanned, gating
+
+What the scan of one token needs of the past is its state: the last d_conv - 1 inputs of the convolution
+and the (d_inner, d_state) state of the recurrence. `forward` over a sequence and `step` over its tokens
+give the same outputs and the same state.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bhasa.model.config import ModelConfig
+from bhasa.ops import causal_conv, selective_scan
+
+
+class MambaState(NamedTuple):
+    """What one layer remembers; its size does not depend on how much was read."""
+
+    conv: Tensor
+    """(b, d_inner, d_conv - 1): the convolution's last inputs, the newest last."""
+    ssm: Tensor
+    """(b, d_inner, d_state), float32: the recurrence."""
+
+
+class Mamba(nn.Module):
+    """Gated convolution and selective scan: (b, l, d_model) to (b, l, d_model)."""
+
+    def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
+        super().__init__()
+        self.config = config
+        d_inner, d_state, dt_rank = config.d_inner, config.d_state, config.resolved_dt_rank
+        self.conv_backend = causal_conv.resolve(backend if backend == "reference" else "auto")
+        self.scan_backend = selective_scan.resolve(backend)
+
+        self.in_proj = nn.Linear(config.d_model, 2 * d_inner, bias=config.use_bias)
+        # Holds the parameters under their published names and shapes; `causal_conv` does the work.
+        self.conv1d = nn.Conv1d(d_inner, d_inner, config.d_conv, groups=d_inner, bias=config.conv_bias)
+        self.x_proj = nn.Linear(d_inner, dt_rank + 2 * d_state, bias=False)
+        self.dt_proj = StepSizeProjection(dt_rank, config)
+        self.A_log = nn.Parameter(torch.arange(1, d_state + 1).float().log().repeat(d_inner, 1))
+        self.D = nn.Parameter(torch.ones(d_inner))
+        self.out_proj = nn.Linear(d_inner, config.d_model, bias=config.use_bias)
+        if config.use_bias:
+            nn.init.zeros_(self.in_proj.bias)
+            nn.init.zeros_(self.out_proj.bias)
+        if config.rescale_prenorm_residual:
+            additions = config.n_layer * (2 if config.d_intermediate else 1)
+            with torch.no_grad():
+                self.out_proj.weight /= math.sqrt(additions)
+
+    def forward(
+        self, hidden: Tensor, state: MambaState | None = None, segment_ids: Tensor | None = None
+    ) -> tuple[Tensor, MambaState]:
+        """hidden (b, l, d_model); segment_ids (b, l) separate packed documents, see `ops.segments`."""
+        x, z = self.in_proj(hidden).chunk(2, dim=-1)  # (b, l, d_inner)
+        x, conv_state = causal_conv.causal_conv(
+            x,
+            self.conv1d.weight.squeeze(1),
+            self.conv1d.bias,
+            initial_state=state.conv if state else None,
+            segment_ids=segment_ids,
+            backend=self.conv_backend,
+        )
+        dt, B, C = self._input_dependent(x)
+        y, ssm_state = selective_scan.selective_scan(
+            x,
+            dt,
+            self._A(),
+            B,
+            C,
+            self.D,
+            z=z,
+            initial_state=state.ssm if state else None,
+            segment_ids=segment_ids,
+            backend=self.scan_backend,
+        )  # (b, l, d_inner)
+        return self.out_proj(y), MambaState(conv_state, ssm_state)
+
+    def step(self, hidden: Tensor, state: MambaState) -> tuple[Tensor, MambaState]:
+        """One token: hidden (b, d_model) to (b, d_model), and the state after it."""
+        x, z = self.in_proj(hidden).chunk(2, dim=-1)  # (b, d_inner)
+        x, conv_state = causal_conv.causal_conv_step(
+            x, self.conv1d.weight.squeeze(1), self.conv1d.bias, state=state.conv
+        )
+        dt, B, C = self._input_dependent(x)
+        y, ssm_state = selective_scan.selective_step(x, dt, self._A(), B, C, self.D, z=z, state=state.ssm)
+        return self.out_proj(y), MambaState(conv_state, ssm_state)
+
+    def initial_state(self, batch_size: int) -> MambaState:
+        """The state before the first token: zeros."""
+        d_inner = self.config.d_inner
+        zeros = self.A_log.new_zeros
+        return MambaState(
+            zeros(batch_size, d_inner, self.config.d_conv - 1),
+            zeros(batch_size, d_inner, self.config.d_state),
+        )
+
+    def _A(self) -> Tensor:
+        return -torch.exp(self.A_log.float())  # (d_inner, d_state)
+
+    def _input_dependent(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """dt before its softplus (..., d_inner), B and C (..., d_state): what makes the scan selective."""
+        d_state = self.config.d_state
+        dt, B, C = self.x_proj(x).split([self.config.resolved_dt_rank, d_state, d_state], dim=-1)
+        return self.dt_proj(dt), B, C
+
+
+class StepSizeProjection(nn.Linear):
+    """dt_rank to d_inner; its bias sets the initial step sizes, and is added in float32 in any precision.
+
+    After softplus the initial steps are log-uniform in [dt_min, dt_max]: `mamba_simple.py` of
+    state-spaces/mamba, whose constants these are. A blanket initialiser must not touch them.
+    """
+
+    def __init__(self, dt_rank: int, config: ModelConfig) -> None:
+        super().__init__(dt_rank, config.d_inner)
+        nn.init.uniform_(self.weight, -(dt_rank**-0.5), dt_rank**-0.5)
+        log_min, log_max = math.log(config.dt_min), math.log(config.dt_max)
+        dt = torch.exp(torch.rand(config.d_inner) * (log_max - log_min) + log_min)
+        dt = dt.clamp(min=config.dt_init_floor)
+        with torch.no_grad():
+            self.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+
+    def forward(self, dt: Tensor) -> Tensor:
+        projected = F.linear(dt, self.weight)
+        return projected + self.bias if projected.dtype == self.bias.dtype else projected.float() + self.bias

@@ -1,0 +1,1 @@
+"""Operations with several implementations: a public function each, a reference, faster twins."""

@@ -1,0 +1,78 @@
+"""The selective scan of Mamba: one public function, several twins that compute the same.
+
+    h[t] = exp(dt[t] A) h[t-1] + dt[t] B[t] x[t]        state, (d, n) per row
+    y[t] = C[t] h[t] + D x[t]                           output, (d,) per row
+
+with dt = softplus(dt + dt_bias) and, when `z` is given, y * silu(z). Source: Gu and Dao 2023, section 3.2
+and algorithm 2; `selective_scan_ref` in state-spaces/mamba. Differences: time is the second axis of every
+sequence, the initial and final states are differentiable, and packed documents are separated exactly.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bhasa.errors import UserError
+from bhasa.ops import segments
+from bhasa.ops.selective_scan.chunked import chunked_scan
+from bhasa.ops.selective_scan.reference import reference_scan
+
+Backend = Literal["auto", "reference", "chunked"]
+Scan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+
+BACKENDS: dict[str, Scan] = {"reference": reference_scan, "chunked": chunked_scan}
+
+
+def resolve(backend: str) -> str:
+    """The twin that `backend` names; "auto" is the fastest there is. Called once, when a model is built."""
+    name = "chunked" if backend == "auto" else backend
+    if name not in BACKENDS:
+        raise UserError(f"backend: found '{backend}'; allowed: auto, {', '.join(BACKENDS)}")
+    return name
+
+
+def selective_scan(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    *,
+    z: Tensor | None = None,
+    dt_bias: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    segment_ids: Tensor | None = None,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """Scan a batch of sequences; returns the output (b, l, d) in x's dtype and the final state (b, d, n).
+
+    Args: x, dt, z (b, l, d); A (d, n), negative; B, C (b, l, n); D, dt_bias (d,); initial_state (b, d, n),
+    zero if absent; segment_ids (b, l), see `ops.segments`. The arithmetic and the states are float32, or
+    float64 when x is.
+    """
+    precise = torch.float64 if x.dtype == torch.float64 else torch.float32
+    u, dt, A, B, C, D = (tensor.to(precise) for tensor in (x, dt, A, B, C, D))
+    dt = F.softplus(dt if dt_bias is None else dt + dt_bias)
+    if initial_state is None:
+        initial_state = u.new_zeros(u.shape[0], *A.shape)
+    keep = None if segment_ids is None else ~segments.starts(segment_ids)
+    scan = BACKENDS[resolve(backend)]
+    y, final_state = scan(dt * u, dt, A, B, C, initial_state.to(precise), keep)
+    y = y + D * u
+    if z is not None:
+        y = y * F.silu(z.to(precise))
+    return y.to(x.dtype), final_state
+
+
+def selective_step(
+    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, *, z: Tensor, state: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One token of `selective_scan`: x, dt, z (b, d); B, C (b, n); state (b, d, n), not changed in place."""
+    dt = F.softplus(dt)
+    state = torch.exp(dt[..., None] * A) * state + (dt * x)[..., None] * B[:, None, :]
+    y = torch.matmul(state, C[..., None]).squeeze(-1) + D * x  # (b, d)
+    return y * F.silu(z), state

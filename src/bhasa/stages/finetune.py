@@ -1,0 +1,121 @@
+"""Stage 4: the base learns to answer, through low-rank adapters that are then merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bhasa.finetuning.config import FinetuneConfig
+    from bhasa.hardware import HardwareProfile
+    from bhasa.tracking import Tracker
+
+
+def command(
+    params: Annotated[Path, typer.Option(help="File with `seed` and the section `finetune`.")],
+    hardware: Annotated[Path, typer.Option(help="Preset of how to run.")],
+    base: Annotated[Path, typer.Option(help="Model folder to start from.")],
+    tokens: Annotated[Path, typer.Option(help="Folder of the conversations' tokens.")],
+    adapter: Annotated[Path, typer.Option(help="Adapter folder to write.")],
+    finetuned: Annotated[Path, typer.Option(help="Model folder to write: base and adapter merged.")],
+    report: Annotated[Path, typer.Option(help="File to write: figures of the run.")],
+    curves: Annotated[Path, typer.Option(help="Folder to write: loss, rate and gradient norm by step.")],
+) -> None:
+    """Tune the base on conversations with LoRA; stopped and started again, it goes on where it was."""
+    from bhasa.finetuning.config import FinetuneConfig
+    from bhasa.hardware import HardwareProfile
+    from bhasa.stages import read_seed, tracked
+
+    with tracked("finetune", params) as tracker:
+        run(
+            FinetuneConfig.load(params, "finetune"),
+            seed=read_seed(params),
+            hardware=HardwareProfile.load(hardware),
+            base=base,
+            tokens=tokens,
+            adapter=adapter,
+            finetuned=finetuned,
+            report=report,
+            curves=curves,
+            tracker=tracker,
+        )
+
+
+def run(
+    config: FinetuneConfig,
+    *,
+    seed: int,
+    hardware: HardwareProfile,
+    base: Path,
+    tokens: Path,
+    adapter: Path,
+    finetuned: Path,
+    report: Path,
+    curves: Path,
+    tracker: Tracker,
+) -> dict[str, float]:
+    """Write the folders `adapter` and `finetuned`, `report` and `curves`; returns the report's figures."""
+    from bhasa import bundle, journal
+    from bhasa.finetuning import adapters
+    from bhasa.randomness import derive
+    from bhasa.tokens.packing import ChatLoader
+    from bhasa.tokens.shards import open_split
+    from bhasa.training.curves import write_curves
+    from bhasa.training.fit import fit, summary
+    from bhasa.training.step import mean_loss
+
+    train = ChatLoader(
+        open_split(tokens, "train", tokenizer=base), config.context_length, seed=derive(seed, "chat order")
+    )
+    validation = ChatLoader(
+        open_split(tokens, "validation", tokenizer=base), config.context_length, seed=None
+    )
+    data = journal.sha256_folder(tokens)
+    steps = config.steps(train.rows_per_epoch)
+    model = bundle.load(base, hardware.torch_device())
+    weights = journal.sha256_file(base / bundle.WEIGHTS)
+    journal.require_space(finetuned, 4 * 2 * model.num_parameters(), "the tuned model")
+    provenance = {
+        "seed": seed,
+        "base_sha256": weights,
+        "tokens_sha256": data,
+        "finetune": config.as_mapping() | {"steps": steps},
+        "hardware": hardware.as_mapping(),
+    }
+    tracker.log_params(provenance)
+    tracker.log_input("tokens/chat", tokens, "finetuning")
+
+    base_loss = mean_loss(model, validation, config.validation_sequences, hardware)
+    adapted = adapters.attach(model, config, seed=derive(seed, "adapters"))
+    adapters.require_identity(base_loss, mean_loss(model, validation, config.validation_sequences, hardware))
+    with fit(
+        "finetune",
+        model,
+        config,
+        steps=steps,
+        seed=derive(seed, "finetune"),
+        hardware=hardware,
+        train_batches=train,
+        validation_batches=validation,
+        facts={"tokens": data, "base": weights},
+        observe=tracker.log_metrics,
+    ) as events:
+        adapters.save(adapted, adapter, base=base)
+        trained = adapted.get_nb_trainable_parameters()[0]
+        merged = adapters.merge(adapted)
+        bundle.save(finetuned, merged, tokenizer=base, provenance=provenance)
+        merged_loss = mean_loss(merged, validation, config.validation_sequences, hardware)
+        metrics = {
+            "trained_parameters": trained,
+            **summary(events),
+            "base_loss": base_loss,
+            "merged_loss": merged_loss,
+        }
+        journal.write_json(report, metrics)
+        write_curves(events, curves)
+    tracker.log_metrics(metrics)
+    tracker.log_file(report)
+    tracker.log_folder(curves)
+    return metrics

@@ -1,0 +1,107 @@
+"""Stage 3: a new model learns to continue the training documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bhasa.hardware import HardwareProfile
+    from bhasa.model.config import ModelConfig
+    from bhasa.tracking import Tracker
+    from bhasa.training.config import PretrainConfig, PretrainPreset
+
+
+def command(
+    params: Annotated[Path, typer.Option(help="File with `seed` and the section `pretrain`.")],
+    model: Annotated[Path, typer.Option(help="Preset of the architecture.")],
+    hardware: Annotated[Path, typer.Option(help="Preset of how to run.")],
+    training: Annotated[Path, typer.Option(help="Preset of what to learn.")],
+    tokenizer: Annotated[Path, typer.Option(help="Tokenizer folder.")],
+    tokens: Annotated[Path, typer.Option(help="Folder of the documents' tokens.")],
+    base: Annotated[Path, typer.Option(help="Model folder to write.")],
+    report: Annotated[Path, typer.Option(help="File to write: figures of the run.")],
+    curves: Annotated[Path, typer.Option(help="Folder to write: loss, rate and gradient norm by step.")],
+) -> None:
+    """Train the base model; stopped and started again, it goes on where it was."""
+    from bhasa.hardware import HardwareProfile
+    from bhasa.model.config import ModelConfig
+    from bhasa.stages import read_seed, tracked
+    from bhasa.training.config import PretrainConfig, PretrainPreset
+
+    with tracked("pretrain", params) as tracker:
+        run(
+            PretrainConfig.load(params, "pretrain"),
+            seed=read_seed(params),
+            architecture=ModelConfig.load(model),
+            hardware=HardwareProfile.load(hardware),
+            preset=PretrainPreset.load(training),
+            tokenizer=tokenizer,
+            tokens=tokens,
+            base=base,
+            report=report,
+            curves=curves,
+            tracker=tracker,
+        )
+
+
+def run(
+    config: PretrainConfig,
+    *,
+    seed: int,
+    architecture: ModelConfig,
+    hardware: HardwareProfile,
+    preset: PretrainPreset,
+    tokenizer: Path,
+    tokens: Path,
+    base: Path,
+    report: Path,
+    curves: Path,
+    tracker: Tracker,
+) -> dict[str, float]:
+    """Write the model folder `base`, `report` and `curves`; returns the report's figures."""
+    from bhasa import bundle, journal
+    from bhasa.model.language_model import build
+    from bhasa.randomness import derive
+    from bhasa.tokens.loader import WindowLoader
+    from bhasa.tokens.shards import open_split
+    from bhasa.training.curves import write_curves
+    from bhasa.training.fit import fit, summary
+
+    training = config.applied_to(preset)
+    train, validation = (open_split(tokens, split, tokenizer=tokenizer) for split in ("train", "validation"))
+    data = journal.sha256_folder(tokens)
+    architecture = architecture.model_copy(update={"vocab_size": train.vocab_size})
+    model = build(architecture, seed=derive(seed, "initial weights"))
+    journal.require_space(base, 4 * 4 * model.num_parameters(), "the model and its checkpoints")
+    provenance = {
+        "seed": seed,
+        "tokens_sha256": data,
+        "pretrain": training.as_mapping() | {"steps": config.steps(training)},
+        "hardware": hardware.as_mapping(),
+    }
+    tracker.log_params({"architecture": architecture.as_mapping(), **provenance})
+    tracker.log_input("tokens/documents", tokens, "training")
+
+    with fit(
+        "pretrain",
+        model,
+        training,
+        steps=config.steps(training),
+        seed=derive(seed, "pretrain"),
+        hardware=hardware,
+        train_batches=WindowLoader(train, training.context_length, seed=derive(seed, "order")),
+        validation_batches=WindowLoader(validation, training.context_length, seed=None),
+        facts={"tokens": data},
+        observe=tracker.log_metrics,
+    ) as events:
+        bundle.save(base, model, tokenizer=tokenizer, provenance=provenance)
+        metrics = {"parameters": model.num_parameters(), **summary(events)}
+        journal.write_json(report, metrics)
+        write_curves(events, curves)
+    tracker.log_metrics(metrics)
+    tracker.log_file(report)
+    tracker.log_folder(curves)
+    return metrics

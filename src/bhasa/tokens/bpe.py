@@ -1,0 +1,116 @@
+"""A byte-level BPE tokenizer: learned from text, kept as a Hugging Face folder, applied to whole corpora.
+
+It splits words as GPT-2 does, which other programs know (llama.cpp among them), and has no normaliser, so
+decoding gives back every byte. Texts go in as pieces cut between words, where the tokenizer would cut
+too: the tokens stay the same, while memory and time keep bounded for a text of any length. Only runs
+without any space longer than a piece are cut inside, and still decode exactly.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
+
+from bhasa.journal import write_json
+from bhasa.tokens.chat import CHAT_TEMPLATE
+from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.shards import TOKENIZER_FILE
+from bhasa.tokens.special import END_OF_TEXT, SPECIAL_TOKENS
+
+TRAINING_PIECE = 512  # characters; a merge is looked for along the whole of a word, so long ones cost most
+ENCODING_PIECE = 1 << 16
+BATCH_PIECES = 1024
+BATCH_CHARACTERS = 1 << 21  # encoded at once, by all cores: about 200 MB with what the library keeps
+
+
+def train(texts: Iterable[str], config: TokenizeConfig) -> Tokenizer:
+    """Learn the merges; the same texts give the same tokenizer on any number of threads.
+
+    A corpus without enough repeated pairs gives fewer tokens than `config.vocab_size`.
+    """
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = ByteLevelDecoder()
+    trainer = BpeTrainer(
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=[AddedToken(mark, special=True, normalized=False) for mark in SPECIAL_TOKENS],
+        initial_alphabet=sorted(ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    pieces = chain.from_iterable(split_text(text, TRAINING_PIECE) for text in texts)
+    tokenizer.train_from_iterator(pieces, trainer)
+    return tokenizer
+
+
+def save(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write the files that `transformers.AutoTokenizer.from_pretrained(folder)` opens; `folder` is made."""
+    folder.mkdir()
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    write_json(folder / "tokenizer_config.json", _published_config())
+
+
+def encode_documents(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[NDArray[np.uint32]]:
+    """The ids (n,) of each text, `<|endoftext|>` first; marks spelled out in a text are encoded as text."""
+    tokenizer.encode_special_tokens = True
+    parts = [_START]
+    for batch in _batches(texts):
+        encodings = tokenizer.encode_batch_fast([piece for piece, _ in batch], add_special_tokens=False)
+        for encoding, (_, is_last) in zip(encodings, batch, strict=True):
+            parts.append(np.array(encoding.ids, np.uint32))
+            if is_last:
+                yield np.concatenate(parts)
+                parts = [_START]
+
+
+def split_text(text: str, limit: int) -> Iterator[str]:
+    """Cut a text into pieces of at most `limit` characters, before a space or line feed that ends a word.
+
+    A word never goes on after such a place, so the tokens of the pieces are those of the text. Where there
+    is no such place within `limit` characters, the cut is made there all the same.
+    """
+    pattern = rf".{{1,{limit}}}(?:\Z|(?<=\S)(?=[ \n]))|.{{1,{limit}}}"
+    return (match.group() for match in re.finditer(pattern, text, re.DOTALL))
+
+
+_START = np.array([END_OF_TEXT], np.uint32)
+
+Piece = tuple[str, bool]
+"""Part of a text, and whether it is the last one."""
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[Piece]]:
+    batch: list[Piece] = []
+    characters = 0
+    for text in texts:
+        pieces = list(split_text(text, ENCODING_PIECE)) or [""]
+        for number, piece in enumerate(pieces, start=1):
+            batch.append((piece, number == len(pieces)))
+            characters += len(piece)
+            if characters >= BATCH_CHARACTERS or len(batch) >= BATCH_PIECES:
+                yield batch
+                batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _published_config() -> dict[str, Any]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": SPECIAL_TOKENS[END_OF_TEXT],
+        "eos_token": SPECIAL_TOKENS[END_OF_TEXT],
+        "pad_token": SPECIAL_TOKENS[END_OF_TEXT],
+        "add_prefix_space": False,
+        "clean_up_tokenization_spaces": False,  # it would delete spaces before punctuation when decoding
+        "model_max_length": int(1e30),  # what transformers writes for "no limit"
+        "chat_template": CHAT_TEMPLATE,
+    }

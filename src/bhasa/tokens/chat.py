@@ -1,0 +1,77 @@
+"""Conversations as tokens: `<|endoftext|>`, then for each message its role's mark, the content, `<|end|>`.
+
+Marks are put in as ids and contents are encoded as plain text, so a content that spells out a mark cannot
+end its turn or speak as another role. `CHAT_TEMPLATE` says the same in Jinja for other programs; those
+parse marks out of the rendered string, so they lack that protection.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple, TypedDict
+
+from tokenizers import Tokenizer
+
+from bhasa.errors import UserError
+from bhasa.tokens.special import ASSISTANT, END_OF_TEXT, END_OF_TURN, SPECIAL_TOKENS, SYSTEM, USER
+
+Role = Literal["system", "user", "assistant"]
+
+
+class Message(TypedDict):
+    role: Role
+    content: str
+
+
+class Rendered(NamedTuple):
+    """A conversation, token by token."""
+
+    ids: list[int]
+    mask: list[int]
+    """1 where the assistant speaks, its `<|end|>` included: what a model learns to write."""
+
+
+ROLES: Final[dict[Role, int]] = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
+"""The mark before a message of each role."""
+
+START: Final = (END_OF_TEXT,)
+"""Before the first turn of a conversation."""
+
+END: Final = (END_OF_TURN,)
+"""After every content."""
+
+CHAT_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{% if message['role'] not in ['system', 'user', 'assistant'] %}"
+    "{{ raise_exception('a role is one of system, user, assistant') }}"
+    "{% endif %}"
+    "{{ '<|' + message['role'] + '|>' }}"
+    "{% if message['role'] == 'assistant' %}"
+    f"{{% generation %}}{{{{ message['content'] + '{SPECIAL_TOKENS[END_OF_TURN]}' }}}}{{% endgeneration %}}"
+    f"{{% else %}}{{{{ message['content'] + '{SPECIAL_TOKENS[END_OF_TURN]}' }}}}{{% endif %}}"
+    "{% endfor %}"
+    f"{{% if add_generation_prompt %}}{{{{ '{SPECIAL_TOKENS[ASSISTANT]}' }}}}{{% endif %}}"
+)
+
+
+def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
+    """A whole conversation."""
+    ids, mask = list(START), [0]
+    for message in messages:
+        content = [*encode_content(tokenizer, message["content"]), END_OF_TURN]
+        ids += [ROLES[message["role"]], *content]
+        mask += [0] + [int(message["role"] == "assistant")] * len(content)
+    return Rendered(ids, mask)
+
+
+def question(tokenizer: Tokenizer, content: str) -> list[int]:
+    """A turn of the user, up to where the assistant begins to write. The first one comes after `START`."""
+    return [USER, *encode_content(tokenizer, content), END_OF_TURN, ASSISTANT]
+
+
+def encode_content(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of a text in which nothing is a mark; `tokenizer` reads all texts that way afterwards."""
+    tokenizer.encode_special_tokens = True
+    try:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+    except TypeError:  # half a surrogate pair: bytes from a terminal or file that were not UTF-8
+        raise UserError(f"not Unicode text: {text[:60]!r}; write it in UTF-8") from None

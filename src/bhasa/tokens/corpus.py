@@ -1,0 +1,99 @@
+"""Reading what `ingest` wrote, one part at a time, so that memory does not grow with the corpus."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bhasa.errors import UserError
+from bhasa.tokens.chat import ROLES, Message
+from bhasa.tokens.shards import REMEDY
+
+SPLITS = ("train", "validation", "test")
+
+BATCH_ROWS = 64  # documents held in memory at a time
+
+
+class Document(NamedTuple):
+    text: str
+    bytes: int
+    """In UTF-8."""
+
+
+def read_documents(folder: Path, split: str) -> Iterator[Document]:
+    """The documents of a split in the order of the files."""
+    for path in document_files(folder, split):
+        with _explained(path), pq.ParquetFile(path) as table:
+            for rows in table.iter_batches(BATCH_ROWS, columns=["text", "bytes"]):
+                yield from map(Document, rows["text"].to_pylist(), rows["bytes"].to_pylist())
+
+
+def count_bytes(folder: Path, split: str) -> int:
+    """UTF-8 bytes of all texts of a split, without reading them."""
+    total = 0
+    for path in document_files(folder, split):
+        with _explained(path), pq.ParquetFile(path) as table:
+            total += sum(table.read(columns=["bytes"])["bytes"].to_pylist())
+    return total
+
+
+def document_files(folder: Path, split: str) -> list[Path]:
+    """`<split>-00000.parquet` and on, without a gap."""
+    found = sorted(folder.glob(f"{split}-*.parquet"))
+    expected = [folder / f"{split}-{number:05d}.parquet" for number in range(max(1, len(found)))]
+    missing = sorted(set(expected) - set(found))
+    if missing:
+        raise UserError(f"{missing[0]}: no such file; {REMEDY}")
+    return expected
+
+
+def read_conversations(folder: Path, split: str) -> Iterator[list[Message]]:
+    """The conversations of a split, one for each line of `<split>.jsonl`."""
+    path = folder / f"{split}.jsonl"
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                yield _messages(line, f"{path} line {number}")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {REMEDY}") from None
+
+
+def count_conversations(folder: Path, split: str) -> int:
+    """How many conversations a split has; every one of them is checked."""
+    return sum(1 for _ in read_conversations(folder, split))
+
+
+def _messages(line: bytes, where: str) -> list[Message]:
+    try:
+        messages = json.loads(line)["messages"]
+        if messages and all(_is_message(message) for message in messages):
+            return [Message(role=message["role"], content=message["content"]) for message in messages]
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UserError(
+        f'{where}: not a conversation; expected {{"messages": [{{"role": ..., "content": text}}, ...]}} with '
+        f"the roles {', '.join(ROLES)}; {REMEDY}"
+    )
+
+
+def _is_message(message: Any) -> bool:
+    content = message["content"]
+    if not isinstance(content, str):
+        return False
+    content.encode()  # raises for half a surrogate pair, which JSON can spell and no text holds
+    return message["role"] in ROLES
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"{path}: truncated or not a Parquet file of documents ({reason}); {REMEDY}"
+        ) from None

@@ -1,0 +1,90 @@
+"""`bhasa chat`: talk with a model, one line at a time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import typer
+
+from bhasa.tools import (
+    MAX_NEW_TOKENS,
+    SEED,
+    TEMPERATURE,
+    TOP_K,
+    TOP_P,
+    MaxNewTokens,
+    ModelFolder,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
+)
+
+if TYPE_CHECKING:
+    from bhasa.inference.chat import ChatSession
+
+WELCOME = "/retry answers again, /reset starts anew, /quit or Ctrl-D leaves; Ctrl-C ends an answer."
+
+
+def command(
+    model: ModelFolder,
+    max_new_tokens: MaxNewTokens = MAX_NEW_TOKENS,
+    temperature: Temperature = TEMPERATURE,
+    top_k: TopK = TOP_K,
+    top_p: TopP = TOP_P,
+    seed: Seed = SEED,
+) -> None:
+    """Talk with a fine-tuned model; messages are read line by line from standard input."""
+    from bhasa import bundle
+    from bhasa.inference.chat import ChatSession
+    from bhasa.inference.config import SamplingConfig
+
+    sampling = SamplingConfig.parse(
+        {
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "seed": seed,
+        },
+        "options",
+    )
+    session = ChatSession(bundle.load(model), bundle.load_tokenizer(model), sampling)
+    if sys.stdin.isatty():
+        typer.echo(WELCOME)
+    for line in _lines():
+        if line == "/quit":
+            break
+        _answer(session, line)
+
+
+def _lines() -> Iterator[str]:
+    """What the user types, without blank lines, until the end of input."""
+    prompt = "> " if sys.stdin.isatty() else ""
+    while True:
+        try:
+            line = input(prompt).strip()
+        except EOFError:
+            return
+        if line:
+            yield line
+
+
+def _answer(session: ChatSession, line: str) -> None:
+    from bhasa.errors import UserError
+
+    if line == "/reset":
+        session.reset()
+        return
+    try:
+        with closing(session.retry() if line == "/retry" else session.reply(line)) as pieces:
+            for piece in pieces:
+                typer.echo(piece, nl=False)
+    except KeyboardInterrupt:
+        pass
+    except UserError as error:
+        typer.echo(error, nl=False)
+    typer.echo()

@@ -1,0 +1,19 @@
+"""`bhasa check`: find what is wrong in params.yaml and its presets before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    params: Annotated[Path, typer.Option(help="The experiment to check.")] = Path("params.yaml"),
+    pipeline: Annotated[Path, typer.Option(help="Folder of the presets.")] = Path("pipeline"),
+) -> None:
+    """Check every section of params.yaml and the presets it chooses, and the fit between them."""
+    from bhasa.experiment import check
+
+    check(params, pipeline)
+    typer.echo(f"{params}: sound")

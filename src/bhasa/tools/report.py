@@ -1,0 +1,81 @@
+"""`bhasa report`: the figures of the last run as one Markdown page section, made from `reports/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BEGIN, END = "<!-- results: made by `bhasa report --into README.md` -->", "<!-- end of results -->"
+SHOWN_SAMPLE = 0  # the first prompt's texts stand for the others
+
+
+def command(
+    reports: Annotated[Path, typer.Option(help="Folder of the reports.")] = Path("reports"),
+    into: Annotated[Path | None, typer.Option(help="File whose marked section to replace.")] = None,
+) -> None:
+    """Show what the last run measured, as a table and a sample."""
+    from bhasa.errors import UserError
+    from bhasa.journal import write_text
+
+    text = render(reports)
+    if into is None:
+        typer.echo(text)
+        return
+    page = into.read_text(encoding="utf-8")
+    if page.count(BEGIN) != 1 or page.count(END) != 1:
+        raise UserError(f"{into}: expected one '{BEGIN}' and one '{END}' around the section to replace")
+    before, rest = page.split(BEGIN)
+    write_text(into, f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+
+
+def render(reports: Path) -> str:
+    """The table of the last run and one sample, as Markdown."""
+    from bhasa.journal import read_json
+
+    stages = ("ingest", "tokenize", "pretrain", "finetune", "evaluate", "export", "speed")
+    values = {stage: read_json(reports / f"{stage}.json") for stage in stages}
+    return "\n".join([*_likelihood(values), "", *_facts(values), "", *_exports(values), "", *_sample(reports)])
+
+
+def _likelihood(values: Mapping[str, Any]) -> list[str]:
+    evaluation = values["evaluate"]
+    rows = [
+        f"| {title} | {evaluation[key]['perplexity']:.2f} | {evaluation[key]['bits_per_byte']:.3f} |"
+        for title, key in (("base", "base"), ("fine-tuned", "finetuned"))
+    ]
+    return [
+        f"| {evaluation['documents']} test documents, {evaluation['bytes']:,} bytes | perplexity | bits per byte |",
+        "| --- | --- | --- |",
+        *rows,
+        f"| xz, preset 9 | - | {evaluation['xz']['bits_per_byte']:.3f} |",
+    ]
+
+
+def _facts(values: Mapping[str, Any]) -> list[str]:
+    pretrain, finetune, speed = values["pretrain"], values["finetune"], values["speed"]
+    decoding, machine = speed["finetuned"], speed["machine"]
+    return [
+        f"{values['ingest']['documents']['train']['documents']:,} documents trained a model of "
+        f"{pretrain['parameters']:,} parameters for {pretrain['steps']:,} steps: validation loss "
+        f"{pretrain['initial_validation_loss']:.2f} to {pretrain['validation_loss']:.2f} nats per token. "
+        f"LoRA ({finetune['trained_parameters']:,} parameters) took the loss on held-out answers from "
+        f"{finetune['base_loss']:.2f} to {finetune['merged_loss']:.2f}. Decoding runs at "
+        f"{decoding['tokens_per_second']:,.0f} tokens per second after "
+        f"{1000 * decoding['seconds_to_first_token']:.0f} ms for a prompt of {decoding['prompt_tokens']} tokens, "
+        f"with {decoding['state_bytes'] / 1024:.0f} KiB of state "
+        f"({speed['device']}, {machine['threads']} threads, {machine['instruction_set']}, "
+        f"torch {machine['torch']})."
+    ]
+
+
+def _exports(values: Mapping[str, Any]) -> list[str]:
+    raise NotImplementedError
+
+
+def _sample(reports: Path) -> list[str]:
+    raise NotImplementedError

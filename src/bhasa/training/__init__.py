@@ -1,0 +1,1 @@
+"""Training: one step, the loop around it, the schedule, and checkpoints that resume to the bit."""

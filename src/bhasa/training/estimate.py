@@ -1,0 +1,80 @@
+"""What a run will cost, said in one line before it starts: parameters, tokens, time, memory."""
+
+import resource
+import sys
+import time
+
+import torch
+
+from bhasa.model.config import ModelConfig
+from bhasa.training.loop import Run
+from bhasa.training.step import Stepper, loss_sum
+
+_BASELINE_BYTES = 500e6  # the interpreter with torch and the tracker loaded
+
+
+def announce(stepper: Stepper, run: Run) -> None:
+    """Time one micro-batch (its gradient is thrown away) and print the estimate on standard error."""
+    hardware, config = stepper.hardware, run.config
+    rows = min(hardware.micro_batch, config.sequences_per_step)
+    per_step = _probe_seconds(stepper, run, rows) * config.sequences_per_step / rows
+    micro_steps = -(-config.sequences_per_step // hardware.micro_batch)
+    trained = sum(p.numel() for p in stepper.model.parameters() if p.requires_grad)
+    memory = _BASELINE_BYTES + training_bytes(
+        stepper.model.config,
+        parameters=stepper.model.num_parameters(),
+        trained=trained,
+        tokens=rows * config.context_length,
+        checkpointing=hardware.activation_checkpointing,
+    )
+    print(
+        f"{run.name}: {stepper.model.num_parameters():,} parameters ({trained:,} trained), "
+        f"{run.steps:,} steps of {config.tokens_per_step:,} tokens "
+        f"({run.steps * config.tokens_per_step:,} in all, {micro_steps} x {rows} sequences a step); "
+        f"about {_duration(run.steps * per_step)} and {memory / 1e9:.1f} GB of memory on {hardware.device}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def training_bytes(
+    config: ModelConfig, *, parameters: int, trained: int, tokens: int, checkpointing: bool
+) -> float:
+    """Bytes that training holds at its peak, for `tokens` in one micro-batch; fp32, within a third or so.
+
+    Weights and, where trained, gradient and two moments; the activations that backward needs: per layer
+    about 13 of width d_inner and 4 of d_model; and the logits with their softmax and gradient.
+    """
+    per_layer = 13 * config.d_inner + 4 * config.d_model + 3 * config.d_intermediate
+    layers = 1 if checkpointing else config.n_layer
+    kept = layers * per_layer + config.n_layer * config.d_model + 3 * config.vocab_size
+    return 4.0 * (parameters + 3 * trained + tokens * kept)
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _probe_seconds(stepper: Stepper, run: Run, rows: int) -> float:
+    part = run.train.batch(0, run.config.sequences_per_step, slice(0, rows))
+    stepper.model.train()
+    seconds = float("inf")
+    for _ in range(2):
+        started = time.perf_counter()
+        loss = loss_sum(stepper.model, part, stepper.hardware)
+        loss.backward()
+        if loss.is_cuda:  # it works on its own: wait for it
+            torch.cuda.synchronize()
+        seconds = min(seconds, time.perf_counter() - started)
+        stepper.model.zero_grad(set_to_none=True)
+        if seconds > 2:  # long enough to need no warm run
+            break
+    return seconds
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

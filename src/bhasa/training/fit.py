@@ -1,0 +1,73 @@
+"""Fit a model from whatever state the run is in: shared by the stages that train."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bhasa.hardware import HardwareProfile
+from bhasa.model.language_model import LanguageModel
+from bhasa.training import checkpoint
+from bhasa.training.config import TrainingConfig
+from bhasa.training.estimate import announce
+from bhasa.training.loop import Event, Observer, Run, train
+from bhasa.training.optimizer import build_optimizer
+from bhasa.training.step import Batches, Stepper
+
+
+@contextmanager
+def fit(
+    name: str,
+    model: LanguageModel,
+    config: TrainingConfig,
+    *,
+    steps: int,
+    seed: int,
+    hardware: HardwareProfile,
+    train_batches: Batches,
+    validation_batches: Batches,
+    facts: Mapping[str, Any],
+    observe: Observer,
+) -> Iterator[list[Event]]:
+    """Train `model` in place; yields the journal's events to a block that writes what the run was for.
+
+    The run's checkpoints are removed only when that block succeeds: a kill or a full disk while the model
+    is written costs no training. `facts` are what besides the arguments decides the result, such as hashes
+    of the data: with them the run finds its own checkpoints, and no others, when it is started again.
+    """
+    model.to(hardware.torch_device())
+    model.activation_checkpointing = hardware.activation_checkpointing
+    stepper = Stepper(
+        model,
+        build_optimizer(model.named_parameters(), config),
+        hardware,
+        clip_norm=config.clip_norm,
+        seed=seed,
+    )
+    identity = {
+        "model": model.config.as_mapping(),
+        "config": config.as_mapping(),
+        "hardware": hardware.as_mapping(),
+        "steps": steps,
+        "seed": seed,
+        **facts,
+    }
+    with checkpoint.run_folder(name, checkpoint.fingerprint(identity)) as folder:
+        run = Run(name, config, steps, train_batches, validation_batches, folder, observe)
+        announce(stepper, run)
+        events = train(stepper, run)
+        model.activation_checkpointing = False
+        yield events
+
+
+def summary(events: list[Event]) -> dict[str, float]:
+    """The figures of a finished run that do not depend on the machine's speed."""
+    training = [event for event in events if "loss" in event]
+    validation = [event["validation_loss"] for event in events if "validation_loss" in event]
+    last = training[-10:]
+    return {
+        "steps": len(training),
+        "train_loss": math.fsum(event["loss"] for event in last) / len(last),
+        "initial_validation_loss": validation[0],
+        "validation_loss": validation[-1],
+    }

@@ -1,0 +1,106 @@
+"""One optimiser step, and one validation: what a batch does to the weights, and how good they are."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bhasa.errors import BhasaError
+from bhasa.hardware import HardwareProfile
+from bhasa.model.language_model import LanguageModel
+from bhasa.randomness import derive
+from bhasa.tokens.loader import IGNORED, Batch
+
+
+class Batches(Protocol):
+    """Where training rows come from: row r of step s is a function of (s, r) alone."""
+
+    def batch(self, step: int, batch_size: int, rows: slice) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class StepResult:
+    loss: float
+    """Mean cross-entropy of the step's target tokens, in nats."""
+    grad_norm: float
+    """Norm of the whole gradient before clipping."""
+    tokens: int
+    """Tokens read, padding included."""
+
+
+def loss_sum(model: LanguageModel, part: Batch, hardware: HardwareProfile) -> Tensor:
+    """Cross-entropy summed over the target tokens of some rows, in nats."""
+    device, dtype = hardware.torch_device(), hardware.torch_dtype()
+    arrays = (part.inputs, part.targets, part.segment_ids)  # (b, l) each
+    inputs, targets, segment_ids = (torch.from_numpy(array).to(device) for array in arrays)
+    with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+        logits, _ = model(inputs, segment_ids=segment_ids)  # (b, l, vocab_size)
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+
+
+@torch.no_grad()
+def mean_loss(model: LanguageModel, batches: Batches, sequences: int, hardware: HardwareProfile) -> float:
+    """Mean cross-entropy per target token over the first `sequences` rows, in nats."""
+    model.eval()
+    total, targets, size = 0.0, 0, hardware.micro_batch
+    for start in range(0, sequences, size):
+        part = batches.batch(0, sequences, slice(start, min(start + size, sequences)))
+        total += float(loss_sum(model, part, hardware))
+        targets += int((part.targets != IGNORED).sum())
+    return total / max(1, targets)
+
+
+class Stepper:
+    """Does optimiser steps for one model on one device; keeps nothing between steps but fp16's loss scale."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        optimizer: torch.optim.Optimizer,
+        hardware: HardwareProfile,
+        *,
+        clip_norm: float,
+        seed: int,
+    ) -> None:
+        self.model, self.optimizer, self.hardware = model, optimizer, hardware
+        self.clip_norm, self.seed = clip_norm, seed
+        self.device = hardware.torch_device()
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=hardware.torch_dtype() == torch.float16)
+
+    def train_step(self, batches: Batches, step: int, *, sequences: int, rate: float) -> StepResult:
+        """Forward and backward in micro-batches, clip, update. Nothing non-finite ever updates."""
+        self.model.train()
+        size = self.hardware.micro_batch
+        parts = [
+            batches.batch(step, sequences, slice(i, min(i + size, sequences)))
+            for i in range(0, sequences, size)
+        ]
+        targets = sum(int((part.targets != IGNORED).sum()) for part in parts)
+        total = torch.zeros((), device=self.device)
+        for micro_step, part in enumerate(parts):
+            torch.manual_seed(derive(self.seed, "dropout", step, micro_step))
+            loss = loss_sum(self.model, part, self.hardware) / targets
+            self.scaler.scale(loss).backward()
+            total += loss.detach()
+        self.scaler.unscale_(self.optimizer)
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, self.clip_norm))
+        self._refuse_non_finite(step, float(total), norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return StepResult(float(total), norm, sum(part.inputs.size for part in parts))
+
+    def _refuse_non_finite(self, step: int, loss: float, norm: float) -> None:
+        # With fp16 the gradient of a finite loss may overflow: the scaler skips that step and backs off.
+        overflow_is_expected = self.scaler.is_enabled() and math.isfinite(loss)
+        if not (math.isfinite(loss) and math.isfinite(norm)) and not overflow_is_expected:
+            raise BhasaError(
+                f"step {step}: loss {loss}, gradient norm {norm}: not finite, so the weights were left as "
+                "they were; lower this stage's learning_rate and run again"
+            )

@@ -1,0 +1,24 @@
+"""What several test files need: a workspace of its own for each test."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The same examples on every run, and no failure because a machine is slow.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the project's `params.yaml`: the current directory, and the root that DVC names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    for name in ("DVC_EXP_NAME", "DVC_STAGE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path

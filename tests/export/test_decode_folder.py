@@ -1,0 +1,45 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from bhasa import bundle
+from bhasa.errors import UserError
+from bhasa.export import decode_folder
+from bhasa.export.decode_graph import Graph
+
+
+def test_weights_too_large_for_one_file_go_beside_it(
+    model_folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = model_folders["tied"]
+    model = bundle.load(source)
+    decode_folder.write_folder(tmp_path / "inside", Graph(model), tokenizer=source, name="decode.onnx")
+    monkeypatch.setattr(decode_folder, "PROTOBUF_LIMIT", 1000)
+    decode_folder.write_folder(tmp_path / "beside", Graph(model), tokenizer=source, name="decode.onnx")
+    assert (tmp_path / "beside" / "decode.onnx.data").is_file()
+    assert not (tmp_path / "inside" / "decode.onnx.data").exists()
+    ids = [0, 5, 9]
+    logits = [decode_folder.open_folder(tmp_path / name).logits(ids) for name in ("inside", "beside")]
+    np.testing.assert_array_equal(*logits)
+
+
+def test_the_index_says_what_a_program_needs(model_folders: dict[str, Path], tmp_path: Path) -> None:
+    source = model_folders["tied"]
+    decode_folder.write_folder(
+        tmp_path / "out", Graph(bundle.load(source)), tokenizer=source, name="decode.onnx"
+    )
+    index = json.loads((tmp_path / "out" / "decode.json").read_text())
+    graph = onnx.load(tmp_path / "out" / index["model"]).graph
+    assert [value.name for value in graph.input] == index["inputs"]
+    assert [value.name for value in graph.output] == index["outputs"]
+    shapes = [[size.dim_value for size in value.type.tensor_type.shape.dim][1:] for value in graph.input[1:]]
+    assert shapes == index["state_shapes"]
+    assert (index["start_id"], index["stop_ids"]) == (0, [0, 1, 2, 3, 4])
+
+
+def test_a_folder_without_index_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"decode\.json: no such file"):
+        decode_folder.open_folder(tmp_path)

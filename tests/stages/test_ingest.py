@@ -1,0 +1,215 @@
+import io
+import json
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from pypdf import PdfWriter
+from typer import Typer
+from typer.testing import CliRunner
+
+from bhasa.documents.config import IngestConfig
+from bhasa.errors import UserError
+from bhasa.journal import sha256_folder
+from bhasa.stages import ingest
+from bhasa.tracking import NullTracker
+
+SHIPPED = Path(__file__).parents[2] / "data" / "raw"
+SHIPPED_NAMES = (
+    "README.md",
+    "leaky_integrator.c",
+    "memory-in-one-page.pdf",
+    "questions.jsonl",
+    "running_statistics.py",
+    "state-space-models.txt",
+    "training-a-small-model.rst",
+)
+FOLDER = {"kind": "folder", "path": "data/raw"}
+LIBRARY = {"kind": "python-library", "max_bytes": 1_000_000}
+
+
+@pytest.fixture
+def raw(workspace: Path) -> Path:
+    """The user's folder of a project, with two documents in it."""
+    raw = workspace / "data" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "notes.md").write_text("# Notes\n\nA state of fixed size remembers what matters most of all.\n")
+    (raw / "tool.py").write_text(
+        'def half(x):\n    """Return one half of the number that was given."""\n' * 2
+    )
+    return raw
+
+
+def run(*sources: dict[str, object]) -> dict[str, float]:
+    config = IngestConfig.parse({"sources": list(sources)}, "params.yaml: ingest")
+    return ingest.run(
+        config,
+        raw=[Path("data/raw")],
+        documents=Path("out/documents"),
+        chat=Path("out/chat"),
+        report=Path("out/ingest.json"),
+        tracker=NullTracker(),
+    )
+
+
+def test_files_and_the_library_become_documents_and_chat(raw: Path) -> None:
+    metrics = run(FOLDER, LIBRARY)
+    report = json.loads(Path("out/ingest.json").read_text())
+    assert report["sources"][0]["listed"] == [
+        {"source": "raw/notes.md", "outcome": "kept"},
+        {"source": "raw/tool.py", "outcome": "kept"},
+    ]
+    for split in ("train", "validation", "test"):
+        table = pq.read_table(f"out/documents/{split}-00000.parquet")
+        assert table.num_rows == metrics[f"{split}_documents"] == report["documents"][split]["documents"] > 0
+        assert table["id"].to_pylist() == sorted(table["id"].to_pylist())
+        chat = [json.loads(line) for line in Path(f"out/chat/{split}.jsonl").read_text().splitlines()]
+        assert len(chat) == metrics[f"{split}_conversations"]
+        assert [row["id"] for row in chat] == sorted(row["id"] for row in chat)
+
+
+def test_the_sample_that_ships_is_read_whole(workspace: Path) -> None:
+    shipped = [SHIPPED / name for name in SHIPPED_NAMES if (SHIPPED / name).is_file()]
+    if not shipped:
+        pytest.skip("the user's own files are there instead")
+    (workspace / "data" / "raw").mkdir(parents=True)
+    for path in shipped:
+        shutil.copy(path, workspace / "data" / "raw")
+    assert run(FOLDER, LIBRARY)["files_quarantined"] == 0
+    listed = json.loads(Path("out/ingest.json").read_text())["sources"][0]["listed"]
+    assert listed == [{"source": f"raw/{path.name}", "outcome": "kept"} for path in shipped]
+
+
+def test_two_runs_write_the_same_bytes_wherever_they_run(
+    raw: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(FOLDER, LIBRARY)
+    here, elsewhere = Path("out").absolute(), tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(raw, elsewhere / "data" / "raw")
+    monkeypatch.chdir(elsewhere)
+    run(FOLDER, LIBRARY)
+    assert sha256_folder(here) == sha256_folder(elsewhere / "out")
+
+
+def test_bad_files_are_set_aside_and_the_rest_is_kept(raw: Path) -> None:
+    writer = PdfWriter()
+    writer.add_blank_page(width=100, height=100)
+    writer.write(blank := io.BytesIO())
+    writer.encrypt("secret", algorithm="RC4-128")
+    writer.write(locked := io.BytesIO())
+    (raw / "blank.pdf").write_bytes(blank.getvalue())
+    (raw / "locked.pdf").write_bytes(locked.getvalue())
+    (raw / "cut.pdf").write_bytes(blank.getvalue()[:60])
+    (raw / "odd.txt").write_bytes(b"caf\xe9")
+    metrics = run(FOLDER, LIBRARY)
+    listed = json.loads(Path("out/ingest.json").read_text())["sources"][0]["listed"]
+    refused = {entry["source"]: entry["reason"] for entry in listed if entry["outcome"] == "quarantined"}
+    assert refused == {
+        "raw/blank.pdf": "PDF without text",
+        "raw/cut.pdf": "broken PDF (PdfStreamError)",
+        "raw/locked.pdf": "encrypted PDF",
+        "raw/odd.txt": "unknown encoding",
+    }
+    assert metrics["files_quarantined"] == 4
+    assert [entry["outcome"] for entry in listed].count("kept") == 2
+
+
+def test_only_the_library_needs_no_folder(workspace: Path) -> None:
+    assert run(LIBRARY)["files_kept"] > 20
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (
+            "docs",
+            r"sources\.1\.path: 'docs' is not among the folders DVC watches \(data/raw\): add `--raw docs`",
+        ),
+        ("data", "'data' is not among the folders"),
+        ("data/raw/../../docs", "is not among the folders"),
+        ("data/raw/absent", "data/raw/absent: no such folder"),
+        ("data/raw/notes.md", "data/raw/notes.md: no such folder"),
+    ],
+)
+def test_a_folder_that_is_not_watched_or_not_there_is_named(raw: Path, path: str, message: str) -> None:
+    Path("docs").mkdir()
+    with pytest.raises(UserError, match=message):
+        run(LIBRARY, {"kind": "folder", "path": path})
+
+
+def test_a_folder_below_a_watched_one_is_read(raw: Path) -> None:
+    (raw / "part").mkdir()
+    (raw / "notes.md").rename(raw / "part" / "notes.md")
+    run(LIBRARY, {"kind": "folder", "path": "data/raw/part"})
+    listed = json.loads(Path("out/ingest.json").read_text())["sources"][1]["listed"]
+    assert listed == [{"source": "part/notes.md", "outcome": "kept"}]
+
+
+def test_an_empty_folder_is_named_and_nothing_good_is_lost(raw: Path) -> None:
+    run(FOLDER, LIBRARY)
+    before = sha256_folder(Path("out"))
+    shutil.rmtree(raw)
+    raw.mkdir()
+    with pytest.raises(UserError, match="data/raw: no files there; add yours"):
+        run(FOLDER, LIBRARY)
+    assert sha256_folder(Path("out")) == before
+    assert sorted(path.name for path in Path("out").iterdir()) == ["chat", "documents", "ingest.json"]
+
+
+def test_nothing_kept_says_why_and_what_can_be_read(raw: Path) -> None:
+    (raw / "notes.md").rename(raw / "notes.xyz")
+    (raw / "tool.py").write_text("x = 1")
+    with pytest.raises(UserError) as caught:
+        run(FOLDER)
+    message = str(caught.value)
+    assert "no document could be kept" in message
+    assert "2 files found: shorter than min_characters (1), unsupported format .xyz (1)" in message
+    assert ".txt" in message
+    assert "python-library" in message
+
+
+def test_too_few_documents_for_all_splits(raw: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"too few documents for all splits \(train \d, validation \d, test \d\)"
+    ):
+        run(FOLDER)
+
+
+def test_no_chat_data_is_said_before_training(raw: Path) -> None:
+    (raw / "tool.py").unlink()
+    for n in range(60):
+        (raw / f"{n}.txt").write_text(f"text number {n}\n" * 10)
+    with pytest.raises(UserError, match="no conversation to fine-tune on"):
+        run(FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sources": []}, "ingest: sources: "),
+        ({"sources": [{"kind": "web"}]}, r"sources\.0: .*'folder', 'python-library'"),
+        ({"sources": [{"kind": "folder"}]}, r"sources\.0\.folder\.path: missing"),
+        ({"sources": [FOLDER | {"max_bytes": 5}]}, r"max_bytes: unknown key .*allowed here: kind, path"),
+        ({"sources": [LIBRARY | {"max_bytes": 1.5}]}, r"max_bytes: found 1\.5"),
+        ({"sources": [FOLDER], "min_character": 5}, "did you mean 'min_characters'"),
+        ({"sources": [FOLDER], "test_fraction": 0}, "test_fraction: found 0"),
+        ({"sources": [FOLDER], "chat": {"max_pairs": -1}}, r"chat\.max_pairs: found -1"),
+    ],
+)
+def test_a_bad_parameter_is_named(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        IngestConfig.parse(values, "params.yaml: ingest")
+
+
+def test_the_command_reads_params_and_writes_all_three(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bhasa.stages.tracked", lambda stage, params: nullcontext(NullTracker()))
+    app = Typer()
+    app.command()(ingest.command)
+    paths = {"params": "params.yaml", "raw": "data/raw", "documents": "d", "chat": "c", "report": "r.json"}
+    options = [part for name, path in paths.items() for part in (f"--{name}", path)]
+    result = CliRunner().invoke(app, options, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert [len(list(Path(folder).iterdir())) for folder in ("c", "d")] == [3, 3]
+    assert json.loads(Path("r.json").read_text())["files"]["kept"] > 20

@@ -1,0 +1,193 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bhasa.errors import UserError
+from bhasa.journal import (
+    Journal,
+    publish,
+    read_json,
+    require_space,
+    sha256_file,
+    sha256_folder,
+    write_json,
+    write_text,
+)
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from bhasa.journal import publish
+with publish(Path(sys.argv[1])) as draft:
+    if sys.argv[2] == "folder":
+        draft.mkdir()
+        draft = draft / "part"
+    draft.write_text("half of the n")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def make(target: Path, kind: str, text: str) -> None:
+    with publish(target) as draft:
+        if kind == "folder":
+            draft.mkdir()
+            draft = draft / "part"
+        draft.write_text(text)
+
+
+def content(target: Path) -> str:
+    return (target / "part" if target.is_dir() else target).read_text()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_publish_replaces_the_old_and_leaves_nothing_beside_it(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "deep" / "result"
+    make(target, kind, "old")
+    make(target, kind, "new")
+    assert content(target) == "new"
+    assert [p.name for p in target.parent.iterdir()] == ["result"]
+
+
+def test_publish_drops_the_files_that_the_new_folder_lacks(tmp_path: Path) -> None:
+    target = tmp_path / "result"
+    make(target, "folder", "old")
+    with publish(target) as draft:
+        draft.mkdir()
+        (draft / "other").write_text("new")
+    assert [p.name for p in target.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize(("old", "new"), [("file", "folder"), ("folder", "file")])
+def test_publish_replaces_a_file_by_a_folder_and_back(tmp_path: Path, old: str, new: str) -> None:
+    target = tmp_path / "result"
+    make(target, old, "old")
+    make(target, new, "new")
+    assert content(target) == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_publish_keeps_the_old_when_the_block_raises(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "result"
+    make(target, kind, "old")
+    with pytest.raises(ZeroDivisionError), publish(target) as draft:  # noqa: PT012
+        if kind == "folder":
+            draft.mkdir()
+        else:
+            draft.write_text("half")
+        _ = 1 / 0
+    assert content(target) == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_publish_keeps_the_old_when_the_process_is_killed(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "result"
+    make(target, kind, "old")
+    command = [sys.executable, "-c", KILLED_WHILE_WRITING, str(target), kind]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert content(target) == "old"
+    make(target, kind, "new")
+    assert content(target) == "new"
+
+
+def test_publish_keeps_what_a_link_points_to(tmp_path: Path) -> None:
+    make(tmp_path / "cache", "folder", "old")
+    (tmp_path / "result").symlink_to("cache")
+    make(tmp_path / "result", "folder", "new")
+    assert content(tmp_path / "cache") == "old"
+    assert content(tmp_path / "result") == "new"
+
+
+def test_write_text_keeps_newlines_as_given(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "one\ntwo\r\n")
+    assert (tmp_path / "a").read_bytes() == b"one\ntwo\r\n"
+
+
+def test_json_round_trip_keeps_the_order(tmp_path: Path) -> None:
+    values = {"z": 1, "a": [1.5, None, "\u0905"]}
+    write_json(tmp_path / "a.json", values)
+    assert list(read_json(tmp_path / "a.json").items()) == list(values.items())
+    assert (tmp_path / "a.json").read_bytes().endswith(b"}\n")
+
+
+def test_nan_is_not_written_and_the_old_file_stays(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"loss": 1.0})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert read_json(tmp_path / "a.json") == {"loss": 1.0}
+
+
+@pytest.mark.parametrize("text", ["", '{"a": 1', "[1, 2]", "\x00"])
+def test_a_broken_report_is_the_users_matter(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UserError, match=r"a\.json: .*dvc repro"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_missing_report_is_the_users_matter(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file; run `dvc repro`"):
+        read_json(tmp_path / "a.json")
+
+
+def test_folder_hash_sees_names_and_content_but_not_order_of_making(tmp_path: Path) -> None:
+    for folder, names in (("one", "ab"), ("two", "ba"), ("renamed", "ac")):
+        (tmp_path / folder / "sub").mkdir(parents=True)
+        for name in names:
+            (tmp_path / folder / "sub" / name).write_text("x")
+    same = sha256_folder(tmp_path / "one")
+    assert sha256_folder(tmp_path / "two") == same
+    assert sha256_folder(tmp_path / "renamed") != same
+    (tmp_path / "two" / "sub" / "b").write_text("y")
+    assert sha256_folder(tmp_path / "two") != same
+
+
+def test_file_hash_is_sha256(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "a").startswith("ba7816bf8f01cfea")
+
+
+def test_space_is_asked_for_where_the_folder_will_lie(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    require_space(tmp_path / "not" / "yet", free // 2, "a model")
+    with pytest.raises(UserError, match=r"a model needs .* GB free; make room"):
+        require_space(tmp_path / "not" / "yet", free * 2, "a model")
+
+
+@given(st.lists(st.dictionaries(st.text(), st.one_of(st.integers(), st.text(), st.booleans()))))
+def test_journal_gives_back_what_was_appended(
+    tmp_path_factory: pytest.TempPathFactory, events: list[dict]
+) -> None:
+    journal = Journal(tmp_path_factory.mktemp("journal") / "a.jsonl")
+    for event in events:
+        journal.append(event)
+    journal.sync()
+    assert journal.read() == events
+
+
+def test_journal_ignores_a_torn_last_line_and_goes_on_after_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a.jsonl")
+    journal.append({"step": 1})
+    with journal.path.open("a") as stream:
+        stream.write('{"step": 2, "lo')
+    assert journal.read() == [{"step": 1}]
+    resumed = Journal(journal.path)
+    resumed.append({"step": 2})
+    assert resumed.read() == [{"step": 1}, {"step": 2}]
+
+
+def test_journal_forgets_the_steps_after_a_checkpoint(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "new" / "a.jsonl")
+    assert journal.read() == []
+    for step in range(4):
+        journal.append({"step": step})
+    journal.truncate([event for event in journal.read() if event["step"] < 2])
+    journal.append({"step": 9})
+    assert [json.loads(line)["step"] for line in journal.path.read_text().splitlines()] == [0, 1, 9]

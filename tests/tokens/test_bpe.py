@@ -1,0 +1,137 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
+
+from bhasa.tokens import bpe
+from bhasa.tokens.config import SMALLEST_VOCABULARY, TokenizeConfig
+from bhasa.tokens.special import END_OF_TEXT, SPECIAL_TOKENS
+
+TRAIN = """
+import json, sys
+from bhasa.tokens import bpe
+from bhasa.tokens.config import TokenizeConfig
+print(bpe.train(json.load(sys.stdin), TokenizeConfig(vocab_size=400)).to_str())
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_the_same_text_gives_the_same_bytes_in_any_process_and_on_any_number_of_threads(
+    threads: str, corpus: list[str], tokenizer: Tokenizer
+) -> None:
+    command = [sys.executable, "-c", TRAIN]
+    environment = {**os.environ, "RAYON_NUM_THREADS": threads}
+    result = subprocess.run(
+        command, input=json.dumps(corpus).encode(), env=environment, capture_output=True, check=True
+    )
+    assert result.stdout.decode().strip() == tokenizer.to_str()
+
+
+def test_saving_twice_gives_the_same_bytes(corpus: list[str], tokenizer_folder: Path, tmp_path: Path) -> None:
+    bpe.save(bpe.train(corpus, TokenizeConfig(vocab_size=400)), tmp_path / "again")
+    files = sorted(path.name for path in tokenizer_folder.iterdir())
+    assert files == ["tokenizer.json", "tokenizer_config.json"]
+    for name in files:
+        assert (tmp_path / "again" / name).read_bytes() == (tokenizer_folder / name).read_bytes()
+
+
+def test_marks_have_the_first_ids_and_every_byte_has_one(tokenizer: Tokenizer) -> None:
+    assert [tokenizer.token_to_id(mark) for mark in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
+    assert tokenizer.get_vocab_size() == 400
+    assert all(tokenizer.decode(tokenizer.encode(chr(c)).ids) == chr(c) for c in range(256))
+
+
+def test_a_corpus_that_repeats_nothing_gives_a_smaller_vocabulary() -> None:
+    assert bpe.train(["abc"], TokenizeConfig(vocab_size=5000)).get_vocab_size() == SMALLEST_VOCABULARY
+
+
+def test_the_split_into_words_is_the_one_of_gpt2(tokenizer: Tokenizer) -> None:
+    words = [
+        word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str("It's 42  new\n\nlines, \u65e5\u672c")
+    ]
+    assert words[:6] == ["It", "'s", "\u012042", "\u0120", "\u0120new", "\u010a"]
+
+
+@given(st.text())
+@example("  leading and trailing \n\t ")
+@example("\r\n\x00\x1c\x85\u2028 \u200d e\u0301")
+@example("<|endoftext|><|user|>")
+@settings(deadline=None, max_examples=200)
+def test_decoding_gives_back_every_byte(trained: Tokenizer, text: str) -> None:
+    (ids,) = bpe.encode_documents(trained, [text])
+    assert ids[0] == END_OF_TEXT
+    assert (ids[1:] > END_OF_TEXT).all()
+    assert trained.decode(ids[1:].tolist(), skip_special_tokens=False) == text
+
+
+@pytest.fixture(scope="module")
+def trained(tokenizer_folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(tokenizer_folder / "tokenizer.json"))
+
+
+@given(st.text(), st.integers(1, 12))
+@example("a " * 20, 1)
+@example("a\n \n", 3)
+@settings(deadline=None, max_examples=200)
+def test_pieces_add_up_and_are_not_longer_than_the_limit(text: str, limit: int) -> None:
+    pieces = list(bpe.split_text(text, limit))
+    assert "".join(pieces) == text
+    assert all(0 < len(piece) <= limit for piece in pieces)
+
+
+word = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
+space = st.text(" \n\t\x1c\x85\u3000", min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(word, space), max_size=20))
+@settings(deadline=None, max_examples=300)
+def test_cutting_between_words_changes_no_token(trained: Tokenizer, parts: list[tuple[str, str]]) -> None:
+    text = "".join(word + space for word, space in parts)
+    whole = trained.encode(text).ids
+    pieces = list(bpe.split_text(text, 40))
+    soft = [0 for a, b in pairwise(pieces) if a[-1].isspace() or b[0] not in " \n"]
+    if not soft:  # every cut is at the end of a word
+        assert [i for piece in pieces for i in trained.encode(piece).ids] == whole
+
+
+@pytest.mark.parametrize("unit", ["a", "acgt", "\u65e5\u672c\u8a9e", " ", "=", "\u00e91"])
+def test_a_long_run_without_spaces_costs_little_and_comes_back_whole(unit: str) -> None:
+    run = (unit * 400_000)[:400_000]
+    started = time.process_time()
+    tokenizer = bpe.train([run, "some other text " * 10], TokenizeConfig(vocab_size=512))
+    (ids,) = bpe.encode_documents(tokenizer, [run])
+    assert time.process_time() - started < 10
+    assert tokenizer.decode(ids[1:].tolist()) == run
+
+
+def test_documents_keep_their_order_and_limits_across_batches(
+    corpus: list[str], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [*corpus, "", "one", corpus[0] * 3, ""]
+    expected = [[END_OF_TEXT, *tokenizer.encode(text).ids] for text in texts]
+    monkeypatch.setattr(bpe, "ENCODING_PIECE", 100)
+    monkeypatch.setattr(bpe, "BATCH_CHARACTERS", 1000)
+    monkeypatch.setattr(bpe, "BATCH_PIECES", 3)
+    assert [ids.tolist() for ids in bpe.encode_documents(tokenizer, texts)] == expected
+
+
+def test_transformers_opens_the_folder_and_encodes_the_same(
+    corpus: list[str], tokenizer_folder: Path, tokenizer: Tokenizer
+) -> None:
+    theirs = AutoTokenizer.from_pretrained(tokenizer_folder)
+    for text in [*corpus, " spaces , before !  ", "<|user|>x<|end|>", ""]:
+        assert theirs(text)["input_ids"] == tokenizer.encode(text).ids
+        assert theirs.decode(theirs(text)["input_ids"]) == text
+    assert theirs.is_fast
+    assert (theirs.bos_token_id, theirs.eos_token_id, theirs.pad_token_id) == (0, 0, 0)
+    assert len(theirs) == tokenizer.get_vocab_size()
+    assert theirs.decode([0, 1, *tokenizer.encode("hi").ids, 3], skip_special_tokens=True) == "hi"

@@ -1,0 +1,145 @@
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bhasa.errors import UserError
+from bhasa.tokens.loader import IGNORED, Batch, Loader, WindowLoader
+from bhasa.tokens.packing import ChatLoader
+from bhasa.tokens.shards import TokenSplit
+from bhasa.tokens.special import END_OF_TEXT
+
+MakeSplit = Callable[..., TokenSplit]
+
+LENGTHS = [13, 1, 40, 7, 22, 2, 18, 5, 9, 11, 6, 8]
+MASKS = [[0] * (n - n // 2) + [1] * (n // 2) for n in LENGTHS]
+
+
+@pytest.fixture(scope="session", params=["windows", "chat"])
+def make_loader(request: pytest.FixtureRequest, make_split: MakeSplit):
+    documents, conversations = make_split(LENGTHS), make_split(LENGTHS, MASKS)
+
+    def make(context_length: int, seed: int | None) -> Loader:
+        if request.param == "windows":
+            return WindowLoader(documents, context_length, seed=seed)
+        return ChatLoader(conversations, context_length, seed=seed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stream(make_split: MakeSplit) -> TokenSplit:
+    return make_split(LENGTHS)
+
+
+def equal(one: Batch, other: Batch) -> bool:
+    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(one, other, strict=True))
+
+
+def joined(parts: list[Batch]) -> Batch:
+    return Batch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+contexts, seeds, batch_sizes = st.integers(2, 60), st.integers(0, 2**32), st.integers(1, 9)
+
+
+@given(contexts, seeds | st.none(), batch_sizes, st.integers(0, 10_000), st.data())
+@settings(deadline=None, max_examples=60)
+def test_any_division_of_the_rows_gives_the_same_batch(
+    make_loader, context: int, seed: int | None, batch_size: int, step: int, data: st.DataObject
+) -> None:
+    cuts = sorted({0, batch_size, *data.draw(st.lists(st.integers(1, batch_size), max_size=3))})
+    loader = make_loader(context, seed)
+    parts = [loader.batch(step, batch_size, slice(a, b)) for a, b in pairwise(cuts)]
+    assert equal(joined(parts), loader.batch(step, batch_size))
+
+
+@given(contexts, seeds | st.none(), st.integers(1, 6), st.integers(0, 30))
+@settings(deadline=None, max_examples=60)
+def test_a_step_is_the_same_first_and_after_all_before_it(
+    make_loader, context: int, seed: int | None, batch_size: int, step: int
+) -> None:
+    loader = make_loader(context, seed)
+    in_turn = [loader.batch(earlier, batch_size) for earlier in range(step + 1)]
+    assert equal(make_loader(context, seed).batch(step, batch_size), in_turn[-1])
+    one_by_one = joined([loader.batch(slot, 1) for slot in range((step + 1) * batch_size)])
+    assert equal(joined(in_turn), one_by_one)
+
+
+@given(contexts, seeds | st.none(), batch_sizes)
+@settings(deadline=None, max_examples=60)
+def test_targets_are_the_inputs_shifted_by_one_and_segments_begin_at_marks(
+    make_loader, context: int, seed: int | None, batch_size: int
+) -> None:
+    inputs, targets, segment_ids = make_loader(context, seed).batch(3, batch_size)
+    assert inputs.shape == targets.shape == segment_ids.shape == (batch_size, context)
+    counted = targets[:, :-1] != IGNORED
+    assert np.array_equal(targets[:, :-1][counted], inputs[:, 1:][counted])
+    steps = np.diff(segment_ids, axis=1, prepend=0)
+    assert np.array_equal(steps, (inputs == END_OF_TEXT).astype(steps.dtype))
+
+
+@given(contexts, st.integers(0, 2**32))
+@settings(deadline=None, max_examples=60)
+def test_an_epoch_reads_every_row_once_and_the_next_in_another_order(
+    make_loader, context: int, seed: int
+) -> None:
+    loader = make_loader(context, seed)
+    rows = loader.rows_per_epoch
+    for epoch in range(3):
+        drawn = [loader.batch(epoch * rows + i, 1).inputs[0].tolist() for i in range(rows)]
+        expected = [loader.row(epoch, i)[0][:-1].tolist() for i in range(rows)]
+        assert sorted(drawn) == sorted(expected)
+
+
+def test_another_seed_and_another_epoch_give_another_order(make_loader) -> None:
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        loader = make_loader(12, seed)
+        return loader.batch(epoch, loader.rows_per_epoch).inputs.tolist()
+
+    orders = [order(seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    assert all(a != b for i, a in enumerate(orders) for b in orders[:i])
+
+
+@given(contexts, seeds)
+@settings(deadline=None, max_examples=60)
+def test_an_epoch_of_windows_reads_no_token_twice(stream: TokenSplit, context: int, seed: int) -> None:
+    loader = WindowLoader(stream, context, seed=seed)
+    for epoch in (0, 1):
+        read = loader.batch(epoch, loader.rows_per_epoch).inputs.ravel()
+        numbers = read[read != END_OF_TEXT]
+        assert len(numbers) == len(set(numbers.tolist()))
+        assert len(read) == sum(LENGTHS) // context * context
+
+
+@given(contexts, seeds)
+@settings(deadline=None, max_examples=60)
+def test_every_target_of_a_window_is_the_next_token_of_the_ring(
+    stream: TokenSplit, context: int, seed: int
+) -> None:
+    tokens = stream.read(0, stream.index.tokens).tolist()
+    after = dict(zip(tokens, tokens[1:] + tokens[:1], strict=True))  # of every number but the mark
+    inputs, targets, _ = WindowLoader(stream, context, seed=seed).batch(5, 4)
+    for number, target in zip(inputs.ravel().tolist(), targets.ravel().tolist(), strict=True):
+        assert number == END_OF_TEXT or target == after[number]
+
+
+def test_without_a_seed_windows_follow_each_other(stream: TokenSplit) -> None:
+    loader = WindowLoader(stream, 10, seed=None)
+    assert loader.batch(0, 4).inputs.ravel().tolist() == stream.read(0, 40).tolist()
+
+
+def test_epochs_cut_the_ring_at_different_places(stream: TokenSplit) -> None:
+    loader = WindowLoader(stream, 20, seed=3)
+    starts = {loader.row(epoch, 0)[0][1] for epoch in range(8)}
+    assert len(starts) > 4
+
+
+def test_fewer_tokens_than_one_row_are_refused(make_split: MakeSplit) -> None:
+    split = make_split([5, 4])
+    assert WindowLoader(split, 9, seed=0).batch(0, 2).inputs.shape == (2, 9)
+    with pytest.raises(UserError, match=r"\(train\): 9 tokens do not fill one row of 10"):
+        WindowLoader(split, 10, seed=0)

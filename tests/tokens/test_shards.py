@@ -1,0 +1,176 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bhasa.errors import UserError
+from bhasa.journal import sha256_folder
+from bhasa.tokens.shards import TokenDocument, TokenSplit, open_split, write_tokens
+
+MakeSplit = Callable[..., TokenSplit]
+
+DOCUMENTS = [
+    TokenDocument([0, 5, 6, 7], 9, [0, 0, 1, 1]),
+    TokenDocument([0], 0, [0]),
+    TokenDocument([0, 8], 3, [0, 1]),
+]
+SPLITS = {"train": DOCUMENTS, "validation": []}
+"""7 tokens; three to a shard, so that the first document crosses over."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tokenizer_folder: Path) -> Path:
+    write_tokens(
+        tmp_path / "tokens", SPLITS, vocab_size=9, tokenizer=tokenizer_folder, masked=True, shard_tokens=3
+    )
+    return tmp_path / "tokens"
+
+
+def test_what_is_read_is_what_was_written(folder: Path, tokenizer_folder: Path) -> None:
+    split = open_split(folder, "train", tokenizer=tokenizer_folder)
+    assert split.read(0, 7).tolist() == [0, 5, 6, 7, 0, 0, 8]
+    assert split.read_mask(0, 7).tolist() == [False, False, True, True, False, False, True]
+    assert split.offsets.tolist() == [0, 4, 5, 7]
+    assert (split.index.tokens, split.index.documents, split.index.bytes) == (7, 3, 12)
+    assert (split.index.target_tokens, split.vocab_size) == (3, 9)
+
+
+def test_an_empty_split_is_read_as_empty(folder: Path, tokenizer_folder: Path) -> None:
+    split = open_split(folder, "validation", tokenizer=tokenizer_folder)
+    assert (split.index.tokens, split.offsets.tolist(), split.read(0, 0).tolist()) == (0, [0], [])
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_any_span_is_the_same_however_the_stream_is_cut_into_shards(
+    make_split: MakeSplit, data: st.DataObject
+) -> None:
+    shard_tokens = data.draw(st.integers(1, 45))
+    split = make_split([11, 1, 20, 8], shard_tokens=shard_tokens)
+    start = data.draw(st.integers(0, 40))
+    stop = data.draw(st.integers(start, 40))
+    stream = np.arange(1, 41)
+    stream[[0, 11, 12, 32]] = 0
+    assert split.read(start, stop).tolist() == stream[start:stop].tolist()
+
+
+def test_files_are_plain_and_the_same_every_time(
+    folder: Path, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    assert np.load(folder / "train-00001.npy").tolist() == [7, 0, 0]
+    assert np.load(folder / "train-00000.mask.npy").tolist() == [0, 0, 1]
+    index = json.loads((folder / "index.json").read_text())
+    assert (index["version"], index["dtype"]) == (1, "uint16")
+    again = tmp_path / "again"
+    write_tokens(again, SPLITS, vocab_size=9, tokenizer=tokenizer_folder, masked=True, shard_tokens=3)
+    assert sha256_folder(again) == sha256_folder(folder)
+
+
+@pytest.mark.parametrize(("vocab_size", "dtype"), [(65_535, np.uint16), (65_536, np.uint32)])
+def test_the_vocabulary_decides_the_width_of_a_token(
+    vocab_size: int, dtype: type, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    largest = TokenDocument([0, vocab_size - 1], 1)
+    write_tokens(
+        tmp_path / "t", {"train": [largest]}, vocab_size=vocab_size, tokenizer=tokenizer_folder, masked=False
+    )
+    assert np.load(tmp_path / "t" / "train-00000.npy").dtype == dtype
+    split = open_split(tmp_path / "t", "train", tokenizer=tokenizer_folder)
+    assert split.read(0, 2).tolist() == [0, vocab_size - 1]
+    assert split.read_mask(0, 2).all()
+    assert sorted(path.name for path in (tmp_path / "t").iterdir()) == [
+        "index.json",
+        "train-00000.npy",
+        "train.offsets.npy",
+    ]
+
+
+@pytest.mark.parametrize("wrong", [9, -1, 70_000])
+def test_an_id_outside_the_vocabulary_is_refused_when_written(
+    wrong: int, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    with pytest.raises(UserError, match=rf"train, document 1: token id {wrong} .* vocabulary of 9"):
+        write_tokens(
+            tmp_path / "t",
+            {"train": [TokenDocument([0, wrong], 1)]},
+            vocab_size=9,
+            tokenizer=tokenizer_folder,
+            masked=False,
+        )
+
+
+def test_an_id_outside_the_vocabulary_is_refused_when_read(folder: Path, tokenizer_folder: Path) -> None:
+    np.save(folder / "train-00001.npy", np.array([7, 9, 0], np.uint16))
+    split = open_split(folder, "train", tokenizer=tokenizer_folder)
+    assert split.read(0, 4).tolist() == [0, 5, 6, 7]
+    with pytest.raises(UserError, match=r"tokens \(train\): token id 9 .* vocabulary of 9.*dvc repro"):
+        split.read(3, 5)
+
+
+FILES = ["index.json", "train-00000.npy", "train-00002.npy", "train-00001.mask.npy", "train.offsets.npy"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named_with_the_remedy(name: str, folder: Path, tokenizer_folder: Path) -> None:
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=rf"{name}: no such file.*dvc repro"):
+        open_split(folder, "train", tokenizer=tokenizer_folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kept", [0, 20, -1])
+def test_a_truncated_file_is_named_with_the_remedy(
+    name: str, kept: int, folder: Path, tokenizer_folder: Path
+) -> None:
+    content = (folder / name).read_bytes()
+    cut = content[: content.rindex(b"}")] if name == "index.json" and kept == -1 else content[:kept]
+    (folder / name).write_bytes(cut)
+    with pytest.raises(UserError, match=rf"{name}: .*dvc repro"):
+        open_split(folder, "train", tokenizer=tokenizer_folder)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros(2, np.uint16), np.zeros(3, np.uint32), np.zeros((3, 1), np.uint16)]
+)
+def test_a_shard_of_another_size_or_type_is_refused(
+    array: np.ndarray, folder: Path, tokenizer_folder: Path
+) -> None:
+    np.save(folder / "train-00000.npy", array)
+    with pytest.raises(UserError, match=r"train-00000.npy: found .* asks for uint16 \(3,\).*dvc repro"):
+        open_split(folder, "train", tokenizer=tokenizer_folder)
+
+
+def test_an_index_with_a_wrong_key_or_version_is_refused(folder: Path, tokenizer_folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    for change, message in [
+        ({"dtype": "int8"}, "dtype"),
+        ({"version": 2}, "version"),
+        ({"x": 1}, "x: unknown"),
+    ]:
+        (folder / "index.json").write_text(json.dumps(index | change))
+        with pytest.raises(UserError, match=rf"index.json: {message}.*dvc repro"):
+            open_split(folder, "train", tokenizer=tokenizer_folder)
+
+
+def test_tokens_of_another_tokenizer_are_refused(
+    folder: Path, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tokenizer_folder, other)
+    with (other / "tokenizer.json").open("a") as stream:
+        stream.write("\n")
+    with pytest.raises(UserError, match=r"made with another tokenizer.*dvc repro"):
+        open_split(folder, "train", tokenizer=other)
+    (other / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"other/tokenizer.json: no such file.*dvc repro"):
+        open_split(folder, "train", tokenizer=other)
+
+
+def test_an_unknown_split_is_refused(folder: Path, tokenizer_folder: Path) -> None:
+    with pytest.raises(UserError, match="no split 'test'; there are: train, validation"):
+        open_split(folder, "test", tokenizer=tokenizer_folder)

@@ -1,0 +1,67 @@
+import typer
+from typer.testing import CliRunner
+
+from bhasa import bundle
+from bhasa.inference.chat import ChatSession
+from bhasa.inference.config import SamplingConfig
+from bhasa.tools import chat
+
+app = typer.Typer()
+app.command()(chat.command)
+
+GREEDY = SamplingConfig(temperature=0.0, max_new_tokens=8)
+
+
+def talk(model_folder, lines, *arguments):
+    greedy = ("--temperature", "0", "--max-new-tokens", "8")
+    return CliRunner().invoke(app, ["--model", str(model_folder), *greedy, *arguments], input=lines)
+
+
+def session(model_folder):
+    return ChatSession(bundle.load(model_folder), bundle.load_tokenizer(model_folder), GREEDY)
+
+
+def test_every_line_is_answered_until_the_input_ends(model_folder):
+    result = talk(model_folder, "the cat\n\n  \nwhy\n")
+    expected = session(model_folder)
+    answers = ["".join(expected.reply(message)) for message in ("the cat", "why")]
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "".join(f"{answer}\n" for answer in answers)
+    assert all(answers)
+
+
+def test_quit_leaves_at_once(model_folder):
+    assert talk(model_folder, "/quit\nthe cat\n").stdout == ""
+
+
+def test_reset_starts_anew(model_folder):
+    alone = talk(model_folder, "why\n").stdout
+    assert talk(model_folder, "the cat\n/reset\nwhy\n").stdout.endswith(f"\n{alone}")
+
+
+def test_retry_answers_the_last_message_again(model_folder):
+    answer = talk(model_folder, "the cat\n").stdout
+    assert talk(model_folder, "the cat\n/retry\n").stdout == 2 * answer
+
+
+def test_retry_before_any_message_explains_itself_and_goes_on(model_folder):
+    result = talk(model_folder, "/retry\nthe cat\n")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("there is no answer to try again yet")
+    assert result.stdout.endswith(talk(model_folder, "the cat\n").stdout)
+
+
+def test_an_interrupt_ends_the_answer_and_not_the_conversation(model_folder, monkeypatch, capsys):
+    conversation = session(model_folder)
+    echoed = []
+
+    def interrupted(text="", nl=True):
+        echoed.append(text)
+        if len(echoed) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(typer, "echo", interrupted)
+    chat._answer(conversation, "the cat")
+    assert len(echoed) == 3  # two pieces, then the end of the line
+    chat._answer(conversation, "why")
+    assert len(echoed) > 4

@@ -1,0 +1,158 @@
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from bhasa.params import read_mapping
+from bhasa.stages import tracked
+
+with warnings.catch_warnings(action="ignore"):
+    import mlflow.pyfunc
+
+    from bhasa.tracking.run import METRICS_PER_CALL, dvc_hash
+
+MODEL_CODE = """
+from pathlib import Path
+import mlflow
+
+class Echo(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.text = Path(context.artifacts["model"], "answer.txt").read_text()
+
+    def predict(self, context, model_input, params=None):
+        said = f"{self.text} {params['seed']} {params['top_p']}"
+        return [f"{prompt} {said}" for prompt in model_input["prompt"]]
+
+mlflow.models.set_model(Echo())
+"""
+
+
+def test_params_are_flat_and_whole(params: Path, store) -> None:
+    resolved = {
+        "model": {"d_model": 64, "norm": "rms", "tags": ["a", "b"], "none": None, "more": {}},
+        "long": "x" * 9000,
+    }
+    with tracked("pretrain", params) as tracker:
+        tracker.log_params(resolved)
+        tracker.log_params({f"many.{i}": i for i in range(250)})
+    run = store.only("pretrain")
+    assert run.data.params["model.size"] == read_mapping(params)["model"]["size"]
+    assert run.data.params["finetune.rank"] == str(read_mapping(params)["finetune"]["rank"])
+    assert run.data.params["model.d_model"] == "64"
+    assert run.data.params["model.norm"] == "rms"
+    assert run.data.params["model.tags"] == '["a", "b"]'
+    assert run.data.params["many.249"] == "249"
+    whole = json.loads(store.artifact(run, "params.json"))
+    assert whole["long"] == "x" * 9000
+    assert whole["model.none"] is None
+    assert whole.keys() == run.data.params.keys()
+    assert store.only("pipeline").data.params["model.size"]
+
+
+def test_a_parameter_given_twice_keeps_the_run_alive(
+    params: Path, store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracked("pretrain", params) as tracker:
+        tracker.log_params({"dt_rank": "auto"})
+        tracker.log_params({"dt_rank": 4})
+    run = store.only("pretrain")
+    assert run.data.params["dt_rank"] == "auto"
+    assert json.loads(store.artifact(run, "params.json"))["dt_rank"] == 4
+    assert capsys.readouterr().err == ""
+
+
+def test_metrics_by_step_all_arrive(params: Path, store) -> None:
+    with tracked("pretrain", params) as tracker:
+        for step in range(METRICS_PER_CALL + 7):
+            tracker.log_metrics({"loss": 1 / (step + 1), "lr": 0.5}, step)
+        tracker.log_metrics({"perplexity": 12.5, "broken": float("nan")})
+    run = store.only("pretrain")
+    assert store.history(run, "loss") == [(i, 1 / (i + 1)) for i in range(METRICS_PER_CALL + 7)]
+    assert run.data.metrics["perplexity"] == 12.5
+
+
+def test_texts_files_and_folders_are_kept(params: Path, store) -> None:
+    (params.parent / "report.json").write_text("{}")
+    (params.parent / "plots").mkdir()
+    (params.parent / "plots" / "loss.svg").write_text("<svg/>")
+    with tracked("evaluate", params) as tracker:
+        tracker.log_text("samples/first.md", "once")
+        tracker.log_file(params.parent / "report.json")
+        tracker.log_folder(params.parent / "plots")
+    run = store.only("evaluate")
+    assert store.artifact(run, "samples/first.md") == "once"
+    assert store.artifact(run, "report.json") == "{}"
+    assert store.artifact(run, "plots/loss.svg") == "<svg/>"
+
+
+def test_artifacts_lie_in_the_main_workspace(params: Path, root: Path) -> None:
+    with tracked("evaluate", params) as tracker:
+        tracker.log_text("a.txt", "here")
+    assert list((root / "mlartifacts").rglob("a.txt"))
+    assert [p.name for p in params.parent.iterdir()] == ["params.yaml"]
+
+
+def test_inputs_carry_the_hash_of_their_content(params: Path, store) -> None:
+    data = params.parent / "tokens"
+    data.mkdir()
+    (data / "train.npy").write_bytes(b"123")
+    with tracked("pretrain", params) as tracker:
+        tracker.log_input("tokens", data, "training")
+        tracker.log_input("tokens", data, "training")
+    (given,) = store.only("pretrain").inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("tokens", dvc_hash(data))
+    assert given.tags[0].value == "training"
+
+
+def test_the_hash_is_that_of_dvc(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name, text in (("b/c.txt", "1"), ("b.txt", "2"), ("a/\u0905.txt", "3"), ("empty", "")):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_text(text)
+    (tmp_path / "file.bin").write_bytes(bytes(range(256)))
+    dvc = [sys.executable, "-m", "dvc"]
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    for command in (["init", "-q", "--no-scm"], ["add", "-q", "data", "file.bin"]):
+        subprocess.run([*dvc, *command], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    for path in (data, tmp_path / "file.bin"):
+        assert f"md5: {dvc_hash(path)}\n" in path.with_name(f"{path.name}.dvc").read_text()
+
+
+def test_the_exported_model_is_registered_and_generates(
+    params: Path, store, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (params.parent / "code.py").write_text(MODEL_CODE)
+    (params.parent / "export").mkdir()
+    (params.parent / "export" / "answer.txt").write_text("one")
+    for champion in (True, False):
+        with tracked("export", params) as tracker:
+            tracker.log_metrics({"difference": 0.25})
+            tracker.register_model(
+                "bhasa",
+                Path("code.py"),
+                Path("export"),
+                params={"seed": 1, "top_p": 0.5},
+                packages=["numpy", "tokenizers"],
+                champion=champion,
+                tags={"model": "abc"},
+            )
+        (params.parent / "export" / "answer.txt").write_text("two")
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    version = store.client.get_model_version_by_alias("bhasa", "champion")
+    assert (str(version.version), version.tags) == ("1", {"model": "abc"})
+    assert version.run_id == store.runs("export")[0].info.run_id
+    assert store.runs("export")[0].info.status == "FINISHED"
+    assert len(store.client.search_model_versions("name = 'bhasa'")) == 2
+    assert [p.name for p in params.parent.iterdir() if p.name.startswith("ml")] == []
+
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", store.client.tracking_uri)
+    with warnings.catch_warnings(action="ignore"):
+        model = mlflow.pyfunc.load_model("models:/bhasa@champion")
+        assert model.predict([{"prompt": "say"}]) == ["say one 1 0.5"]
+        assert model.predict([{"prompt": "say"}], params={"seed": 4}) == ["say one 4 0.5"]
