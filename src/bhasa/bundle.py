@@ -48,7 +48,6 @@ _PUBLISHED_KEYS = {
     "dt_min": "time_step_min",
     "dt_max": "time_step_max",
     "dt_init_floor": "time_step_floor",
-    "rescale_prenorm_residual": "rescale_prenorm_residual",
     "tie_embeddings": "tie_word_embeddings",
 }
 _OWN_KEYS = ("d_intermediate", "norm", "dropout")
@@ -140,6 +139,8 @@ def to_published(config: ModelConfig) -> dict[str, Any]:
         "residual_in_fp32": True,
         "time_step_scale": 1.0,
         "time_step_init_scheme": "random",
+        # It concerns fresh weights only, and transformers 5.23 redraws a loaded out_proj when it is true.
+        "rescale_prenorm_residual": False,
         "use_cache": True,
         "use_mambapy": False,
         "use_associative_scan": True,

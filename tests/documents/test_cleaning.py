@@ -29,6 +29,16 @@ def test_code_keeps_its_indentation_and_inner_spacing() -> None:
     assert clean("\n\n" + code) == code
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a" + "\u0300\u0316" * 200_000, "x" + " " * 1_000_000 + "x", "\r" * 500_000 + "\u00e9"],
+    ids=["marks", "blanks", "line ends"],
+)
+def test_hostile_text_takes_no_longer_than_other_text(text: str) -> None:
+    cleaned = clean(text)  # minutes, if a step were quadratic
+    assert cleaned.strip("\n") == text.strip("\r")
+
+
 @given(st.text(alphabet=st.characters()))
 def test_what_is_clean_stays_as_it_is(text: str) -> None:
     once = clean(text)

@@ -10,10 +10,8 @@ from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import generate
 
 
-@pytest.mark.parametrize("name", ["tied", "untied"])
-def test_greedy_text_of_transformers_is_ours(
-    name: str, model_folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_greedy_text_of_transformers_is_ours(model_folders: dict[str, Path], tmp_path: Path) -> None:
+    name = "untied"  # an untrained tied model only repeats the last token
     model = bundle.load(model_folders[name])
     huggingface.write(model, model_folders[name], tmp_path / "out")
     prompt = [0, 40, 41, 42]

@@ -34,7 +34,7 @@ def test_the_file_is_a_fraction_of_the_float_one(config: ModelConfig) -> None:
     assert sizes[1] < 0.6 * sizes[0]
 
 
-def test_a_row_gets_the_same_bits_whatever_shares_its_batch(config: ModelConfig) -> None:
+def test_a_prediction_does_not_depend_on_what_shares_its_batch(config: ModelConfig) -> None:
     model = build(config, seed=0).eval()
     session = onnxruntime.InferenceSession(build_decode_graph(Int8Graph(model)).SerializeToString())
 

@@ -117,7 +117,10 @@ def test_an_abandoned_text_is_as_long_as_what_was_yielded(model):
     )
 
 
-def test_gradients_stay_on_for_the_caller(model):
+def test_gradients_are_off_inside_and_stay_on_for_the_caller(model):
+    decoder = Decoder(model)
+    decoder.feed(PROMPT)
+    assert not decoder.next_logits().requires_grad
     writing = generate(model, PROMPT, GREEDY)
     next(writing)
     assert torch.is_grad_enabled()

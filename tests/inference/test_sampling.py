@@ -36,6 +36,11 @@ def test_top_k_of_one_is_greedy(row, temperature, seed, draw):
     assert sample(row, SamplingConfig(temperature=temperature, top_k=1, seed=seed), draw) == greedy
 
 
+def test_among_equal_logits_the_first_wins():
+    row = torch.zeros(50_000)
+    assert sample(row, SamplingConfig(top_k=1), 0) == sample(row, SamplingConfig(temperature=0.0), 0) == 0
+
+
 @given(logits, seeds, draws)
 def test_a_vanishing_top_p_is_greedy(row, seed, draw):
     assert sample(row, SamplingConfig(top_p=1e-9, seed=seed), draw) == int(row.argmax())

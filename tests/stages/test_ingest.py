@@ -164,8 +164,8 @@ def test_nothing_kept_says_why_and_what_can_be_read(raw: Path) -> None:
     with pytest.raises(UserError) as caught:
         run(FOLDER)
     message = str(caught.value)
-    assert "no document could be kept" in message
-    assert "2 files found: shorter than min_characters (1), unsupported format .xyz (1)" in message
+    assert "none of 2 files could be kept: " in message
+    assert "shorter than min_characters (1), unsupported format .xyz (1)" in message
     assert ".txt" in message
     assert "python-library" in message
 

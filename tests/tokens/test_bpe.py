@@ -3,13 +3,13 @@ import os
 import subprocess
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoTokenizer
 
 from bhasa.tokens import bpe
@@ -88,19 +88,21 @@ def test_pieces_add_up_and_are_not_longer_than_the_limit(text: str, limit: int) 
     assert all(0 < len(piece) <= limit for piece in pieces)
 
 
-word = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
-space = st.text(" \n\t\x1c\x85\u3000", min_size=1, max_size=4)
+exotic = " \n\t\x1c\x85\u3000"  # what Python and the tokenizer take for space is not quite the same
+word = st.builds(
+    str.__add__, st.text(max_size=4) | st.text("a!" + exotic, max_size=4), st.sampled_from("a1.'\u65e5")
+)
+space = st.builds(str.__add__, st.sampled_from(" \n"), st.text(exotic, max_size=3))
 
 
 @given(st.lists(st.tuples(word, space), max_size=20))
 @settings(deadline=None, max_examples=300)
-def test_cutting_between_words_changes_no_token(trained: Tokenizer, parts: list[tuple[str, str]]) -> None:
+def test_a_text_is_cut_only_where_the_tokenizer_cuts(parts: list[tuple[str, str]]) -> None:
+    def words(text: str) -> list[str]:
+        return [word for word, _ in ByteLevel(add_prefix_space=False).pre_tokenize_str(text)]
+
     text = "".join(word + space for word, space in parts)
-    whole = trained.encode(text).ids
-    pieces = list(bpe.split_text(text, 40))
-    soft = [0 for a, b in pairwise(pieces) if a[-1].isspace() or b[0] not in " \n"]
-    if not soft:  # every cut is at the end of a word
-        assert [i for piece in pieces for i in trained.encode(piece).ids] == whole
+    assert [word for piece in bpe.split_text(text, 20) for word in words(piece)] == words(text)
 
 
 @pytest.mark.parametrize("unit", ["a", "acgt", "\u65e5\u672c\u8a9e", " ", "=", "\u00e91"])

@@ -88,5 +88,5 @@ def test_the_published_template_refuses_an_unknown_role(tokenizer_folder: Path) 
 
 
 def test_text_that_is_no_unicode_is_refused(tokenizer: Tokenizer) -> None:
-    with pytest.raises(UserError, match="not Unicode text: 'caf.udce9'"):
+    with pytest.raises(UserError, match=r"not Unicode text: 'caf.udce9'"):
         chat.question(tokenizer, b"caf\xe9".decode("utf-8", "surrogateescape"))

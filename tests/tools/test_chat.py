@@ -4,6 +4,8 @@ from typer.testing import CliRunner
 from bhasa import bundle
 from bhasa.inference.chat import ChatSession
 from bhasa.inference.config import SamplingConfig
+from bhasa.inference.generate import Decoder
+from bhasa.tokens.chat import START, question
 from bhasa.tools import chat
 
 app = typer.Typer()
@@ -34,9 +36,14 @@ def test_quit_leaves_at_once(model_folder):
     assert talk(model_folder, "/quit\nthe cat\n").stdout == ""
 
 
-def test_reset_starts_anew(model_folder):
-    alone = talk(model_folder, "why\n").stdout
-    assert talk(model_folder, "the cat\n/reset\nwhy\n").stdout.endswith(f"\n{alone}")
+def test_reset_starts_anew(model_folder, monkeypatch):
+    read = []
+    original = Decoder._read
+    monkeypatch.setattr(Decoder, "_read", lambda self, ids: read.append(list(ids)) or original(self, ids))
+    talk(model_folder, "the cat\n/reset\nwhy\n")
+    tokenizer = bundle.load_tokenizer(model_folder)
+    prompts = [[*START, *question(tokenizer, message)] for message in ("the cat", "why")]
+    assert [ids for ids in read if len(ids) > 1] == prompts
 
 
 def test_retry_answers_the_last_message_again(model_folder):

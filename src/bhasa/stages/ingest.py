@@ -99,9 +99,12 @@ def _check_not_empty(report: Mapping[str, Any]) -> None:
     """Later stages need every split of documents and something to tune on: say now what is missing."""
     kept = {split: sizes["documents"] for split, sizes in report["documents"].items()}
     if not any(kept.values()):
-        reasons = [f"{reason} ({n})" for counts in report["reasons"].values() for reason, n in counts.items()]
-        found = f"{report['files']['in']} files found: {', '.join(reasons)}"
-        raise UserError(f"ingest.sources: no document could be kept; {found}. {_remedy()}")
+        reasons = [item for counts in report["reasons"].values() for item in counts.items()]
+        commonest = sorted(reasons, key=lambda item: -item[1])[:5]
+        found = ", ".join(f"{reason} ({count})" for reason, count in commonest)
+        raise UserError(
+            f"ingest.sources: none of {report['files']['in']} files could be kept: {found}. {_remedy()}"
+        )
     empty = [split for split, count in kept.items() if not count]
     if empty:
         counts = ", ".join(f"{split} {count}" for split, count in kept.items())

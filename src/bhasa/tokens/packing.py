@@ -28,7 +28,7 @@ class ChatLoader(Loader):
         lengths = np.diff(split.offsets)
         kept = np.minimum(lengths, context_length + 1)
         spans = [(int(start), int(start + n)) for start, n in zip(split.offsets[:-1], kept, strict=True)]
-        self._spans = [span for span in spans if split.read_mask(*span)[1:].any()]
+        self._spans = [span for span in spans if split.read_mask(*span).any()]
         self._rows = pack([stop - start for start, stop in self._spans], context_length + 1)
         self.rows_per_epoch = len(self._rows)
         self.cut = int((lengths > context_length + 1).sum())

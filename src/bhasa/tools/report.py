@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BEGIN, END = "<!-- results: made by `bhasa report --into README.md` -->", "<!-- end of results -->"
-SHOWN_SAMPLE = 0  # the first prompt's texts stand for the others
 
 
 def command(
@@ -74,8 +73,25 @@ def _facts(values: Mapping[str, Any]) -> list[str]:
 
 
 def _exports(values: Mapping[str, Any]) -> list[str]:
-    raise NotImplementedError
+    rows = [
+        f"| `{name}` | {target['opened_with']} | {target['bytes'] / 1e6:.1f} MB | "
+        f"{target['max_logit_difference']:.1e} | {target['mean_kl']:.1e} | {target['perplexity_increase']:+.3f} % |"
+        for name, target in values["export"]["targets"].items()
+    ]
+    return [
+        "| export | opened again with | size | largest logit difference | mean KL, nats | perplexity |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *rows,
+    ]
 
 
 def _sample(reports: Path) -> list[str]:
-    raise NotImplementedError
+    """The first prompt of the samples, with what each model made of it."""
+    from bhasa.errors import UserError
+
+    path = reports / "samples.md"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run `dvc repro evaluate`, which makes it")
+    sections = path.read_text(encoding="utf-8").split("\n## ")
+    first = sections[1].partition("\n")[2].strip().replace("### ", "#### ")
+    return [f"The first prompt of [{path.name}]({path.as_posix()}), continued:", "", first]

@@ -59,6 +59,12 @@ def test_a_broken_line_is_named_and_the_rest_is_read(bad: str, problem: str) -> 
     assert reading.problems == [f"line 2: {problem}"]
 
 
+def test_many_broken_lines_are_counted_and_some_named() -> None:
+    problems = read(json.dumps(GOOD).encode() + b"\n{" * 100).problems
+    assert problems[:2] == ["line 2: not JSON", "line 3: not JSON"]
+    assert problems[20:] == ["80 more broken lines"]
+
+
 def test_a_file_without_any_conversation_is_quarantined() -> None:
     with pytest.raises(Refused, match="no line is a conversation"):
         read(b'{"text": "x"}\n')

@@ -55,6 +55,12 @@ def test_a_budget_is_kept_and_a_larger_one_only_adds() -> None:
     assert chosen[0] < chosen[1] < chosen[2]
 
 
+def test_a_file_over_the_limit_is_listed_and_takes_none_of_the_budget() -> None:
+    files = selection(300_000, max_file_bytes=20_000)
+    assert {str(file.refusal) for file in files if file.size > 20_000} == {"larger than max_file_bytes"}
+    assert 150_000 < sum(file.size for file in files if not file.refusal) <= 300_000
+
+
 def test_what_the_budget_leaves_out_is_still_listed(everything: list[InputFile]) -> None:
     small = selection(200_000)
     assert [file.name for file in small] == [file.name for file in everything]

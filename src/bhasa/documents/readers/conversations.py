@@ -12,6 +12,7 @@ from bhasa.documents.cleaning import clean
 from bhasa.documents.files import Conversation, Reading, quarantined
 from bhasa.documents.readers.plain import decode
 
+MAX_NAMED_PROBLEMS = 20  # of one file; the report stays readable
 ROLES = ("system", "user", "assistant")
 
 
@@ -27,6 +28,9 @@ def read(content: bytes) -> Reading:
             reading.problems.append(f"line {number}: {error}")
     if not reading.conversations:
         raise quarantined("no line is a conversation")
+    if len(reading.problems) > MAX_NAMED_PROBLEMS:
+        unnamed = len(reading.problems) - MAX_NAMED_PROBLEMS
+        reading.problems[MAX_NAMED_PROBLEMS:] = [f"{unnamed} more broken lines"]
     return reading
 
 

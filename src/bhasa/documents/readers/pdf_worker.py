@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import pypdf
-from pypdf.errors import FileNotDecryptedError
+from pypdf.errors import DependencyError, FileNotDecryptedError
 
 MAX_TEXT_CHARACTERS = 64 << 20
 
@@ -51,7 +51,7 @@ def _parse(content: bytes) -> dict[str, Any]:
         pages = [page.extract_text() for page in reader.pages]
     except MemoryError:
         raise  # the process is no longer to be trusted: end it
-    except FileNotDecryptedError:
+    except (FileNotDecryptedError, DependencyError):  # the second: a cipher that is not installed
         return {"refused": "encrypted PDF"}
     except Exception as error:  # any parser bug is this file's fault alone
         return {"refused": f"broken PDF ({type(error).__name__})"}

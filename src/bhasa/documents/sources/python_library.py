@@ -28,13 +28,15 @@ MACHINE_SPECIFIC_FILES = ("_sysconfigdata", "sitecustomize", "usercustomize")
 
 
 def list_files(source: PythonLibrarySource, *, max_file_bytes: int) -> list[InputFile]:
-    contents = {name: content for name, content in _contents() if 0 < len(content) <= max_file_bytes}
+    contents = dict(_contents())
     files, left = [], source.max_bytes
     for name in sorted(contents, key=lambda name: _order(name, contents[name])):
-        content = contents[name]
-        left -= len(content)
-        over = skipped("beyond max_bytes") if left < 0 else None
-        files.append(InputFile(f"{NAME}/{name}", len(content), partial(bytes, content), over))
+        content, refusal = contents[name], None
+        if len(content) > max_file_bytes:
+            refusal = skipped("larger than max_file_bytes")
+        elif (left := left - len(content)) < 0:
+            refusal = skipped("beyond max_bytes")
+        files.append(InputFile(f"{NAME}/{name}", len(content), partial(bytes, content), refusal))
     return sorted(files, key=lambda file: file.name)
 
 

@@ -1,0 +1,214 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from bhasa.errors import UserError
+from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import LanguageModel, build
+from bhasa.ops import selective_scan
+
+SMALL = ModelConfig(d_model=16, n_layer=2, vocab_size=50, d_state=4)
+OFFICIAL = {  # d_model, n_layer: parameters with a vocabulary of 50,280
+    (768, 24): 129_135_360,
+    (1024, 48): 371_516_416,
+    (1536, 48): 793_204_224,
+    (2048, 48): 1_372_178_432,
+    (2560, 64): 2_768_345_600,
+}
+
+
+def gradients(model, ids, **options):
+    model.zero_grad()
+    logits, _ = model(ids[:, :-1], **options)
+    F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).backward()
+    return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+
+@pytest.mark.parametrize(("shape", "count"), OFFICIAL.items())
+def test_the_official_sizes_count_to_the_parameter(shape, count):
+    with torch.device("meta"):
+        assert LanguageModel(ModelConfig(d_model=shape[0], n_layer=shape[1])).num_parameters() == count
+
+
+def test_initial_values_are_those_of_the_finished_model():
+    config = ModelConfig(d_model=256, n_layer=3, vocab_size=1000, d_intermediate=0)
+    model = build(config, seed=0).requires_grad_(False)
+    assert model.backbone.embeddings.weight.std() == pytest.approx(0.02, rel=0.02)
+    for layer in range(3):
+        mixer = model.backbone.layers[layer].mixer
+        steps = F.softplus(mixer.dt_proj.bias)
+        assert steps.min() >= 1e-3 * 0.999
+        assert steps.max() <= 0.1 * 1.001
+        assert steps.log().mean() == pytest.approx(math.log(1e-2), abs=0.2)  # log-uniform
+        assert mixer.dt_proj.weight.abs().max() <= 16**-0.5
+        torch.testing.assert_close(mixer.A_log.exp(), torch.arange(1, 17.0).expand(512, 16))
+        assert torch.equal(mixer.D, torch.ones(512))
+        # nn.Linear draws from +-1/sqrt(fan in), which has that over sqrt(3) as its deviation
+        assert mixer.in_proj.weight.std() == pytest.approx(256**-0.5 / math.sqrt(3), rel=0.02)
+        assert mixer.out_proj.weight.std() == pytest.approx(512**-0.5 / math.sqrt(3) / math.sqrt(3), rel=0.02)
+
+
+def test_an_mlp_doubles_the_residual_additions_that_are_scaled_down():
+    block = build(
+        ModelConfig(d_model=256, n_layer=2, vocab_size=50, d_intermediate=512), seed=0
+    ).backbone.layers[0]
+    expected = 512**-0.5 / math.sqrt(3) / math.sqrt(2 * 2)
+    assert block.mixer.out_proj.weight.std() == pytest.approx(expected, rel=0.02)
+    assert block.mlp.fc2.weight.std() == pytest.approx(expected, rel=0.02)
+
+
+def test_an_untied_output_is_initialised_like_the_embedding():
+    model = build(ModelConfig(d_model=128, n_layer=1, vocab_size=1000, tie_embeddings=False), seed=0)
+    assert model.lm_head.weight.std() == pytest.approx(0.02, rel=0.02)
+    assert not torch.equal(model.lm_head.weight, model.backbone.embeddings.weight)
+
+
+def test_the_seed_alone_decides_the_weights():
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    first = build(SMALL, seed=3).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), before)  # nothing is drawn from the outer generator
+    torch.manual_seed(8)
+    again, other = build(SMALL, seed=3).state_dict(), build(SMALL, seed=4).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["backbone.embeddings.weight"], other["backbone.embeddings.weight"])
+
+
+def test_every_parameter_of_every_variant_learns(config, ids):
+    model = build(config, seed=0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    before = None
+    for _ in range(5):
+        logits, _ = model(ids[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+        before = before or float(loss)
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+        optimizer.step()
+    assert float(loss) < before - 0.1
+
+
+@torch.no_grad()
+def test_decoding_token_by_token_equals_one_forward_pass(config, ids):
+    model = build(config, seed=0).eval()
+    expected, final = model(ids)
+    state = model.initial_state(2)
+    for t in range(ids.shape[1]):
+        logits, state = model.step(ids[:, t], state)
+        torch.testing.assert_close(logits, expected[:, t], rtol=1e-4, atol=1e-5)
+    for found, layer in zip(state, final, strict=True):
+        torch.testing.assert_close(found.ssm, layer.ssm, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found.conv, layer.conv, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(length=st.integers(2, 80), data=st.data())
+@torch.no_grad()
+def test_cut_anywhere_and_carry_the_state(length, data):
+    cut = data.draw(st.integers(1, length - 1))
+    model = build(SMALL, seed=0).eval()
+    ids = torch.randint(50, (2, length), generator=torch.Generator().manual_seed(length))
+    first, state = model(ids[:, :cut])
+    second, _ = model(ids[:, cut:], state)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), model(ids)[0], rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=5))
+def test_packed_documents_give_the_losses_and_gradients_of_each_alone(lengths):
+    model = build(SMALL, seed=0)
+    ids = torch.randint(50, (1, sum(lengths)), generator=torch.Generator().manual_seed(len(lengths)))
+    segments = torch.cat([torch.full((n,), i + 1) for i, n in enumerate(lengths)])[None]
+    packed, _ = model(ids, segment_ids=segments)
+    alone = torch.cat([model(document)[0] for document in ids.split(lengths, dim=1)], dim=1)
+    torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
+    weights = list(model.parameters())
+    for found, expected in zip(
+        torch.autograd.grad(packed.square().sum(), weights),
+        torch.autograd.grad(alone.square().sum(), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_every_backend_gives_the_same_model(ids):
+    expected = gradients(build(SMALL, seed=0, backend="reference"), ids)
+    for backend in selective_scan.BACKENDS:
+        found = gradients(build(SMALL, seed=0, backend=backend), ids)
+        for name in expected:
+            torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-6)
+
+
+def test_a_backend_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match="found 'triton'; allowed: auto"):
+        build(SMALL, seed=0, backend="triton")
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_activation_checkpointing_gives_the_same_bits(config, ids, dropout):
+    model = build(config.model_copy(update={"dropout": dropout}), seed=0).train()
+    found = []
+    for model.activation_checkpointing in (False, True):
+        torch.manual_seed(5)
+        found.append(gradients(model, ids))
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_activation_checkpointing_keeps_less_for_backward(ids):
+    model = build(SMALL, seed=0).train()
+    kept = []
+    for model.activation_checkpointing in (False, True):
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t, s=saved: s.append(t.numel()) or t, lambda t: t
+        ):
+            model(ids)
+        kept.append(sum(saved))
+    assert kept[1] < kept[0] / 3
+
+
+def test_dropout_acts_in_training_only(ids):
+    model = build(SMALL.model_copy(update={"dropout": 0.5}), seed=0)
+    plain = build(SMALL, seed=0)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(ids)[0], plain(ids)[0])
+        assert not torch.equal(model.train()(ids)[0], plain(ids)[0])
+
+
+def test_under_bf16_what_must_be_exact_stays_float32(ids):
+    config = ModelConfig(d_model=64, n_layer=4, vocab_size=50)
+    model = build(config, seed=0)
+    dtypes = {}
+    for name, module in model.named_modules():
+        module.register_forward_hook(
+            lambda _, inputs, output, name=name: dtypes.__setitem__(name, (inputs[0].dtype, output))
+        )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, state = model(ids)
+    expected, exact_state = model(ids)
+    assert logits.dtype == torch.float32
+    assert {layer.ssm.dtype for layer in state} == {torch.float32}
+    mixer = "backbone.layers.0.mixer"
+    assert dtypes[f"{mixer}.dt_proj"][1].dtype == torch.float32  # the bias is added in float32
+    assert dtypes[f"{mixer}.in_proj"][1].dtype == torch.bfloat16  # and the products are not
+    assert dtypes["backbone.layers.1.norm"][0] == torch.float32  # the residual stream
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert (logits - expected).abs().max() < 0.02 * expected.abs().max()
+    assert (state[-1].ssm - exact_state[-1].ssm).abs().max() < 0.05 * exact_state[-1].ssm.abs().max()
+
+
+def test_the_state_is_of_constant_size_and_float32():
+    model = build(SMALL, seed=0)
+    _, short = model(torch.zeros(1, 1, dtype=torch.int64))
+    _, long = model(torch.zeros(1, 200, dtype=torch.int64))
+    for initial, one, many in zip(model.initial_state(1), short, long, strict=True):
+        for part in ("conv", "ssm"):
+            tensors = [getattr(state, part) for state in (initial, one, many)]
+            assert len({t.shape for t in tensors}) == 1
+            assert {t.dtype for t in tensors} == {torch.float32}
+            assert {t.untyped_storage().nbytes() for t in tensors} == {4 * tensors[0].numel()}
