@@ -1,11 +1,12 @@
 from bhasa.evaluation.samples import as_markdown
-from bhasa.inference.config import SamplingConfig
 
 
 def test_a_page_shows_each_prompt_with_its_texts_side_by_side():
-    page = as_markdown(
-        ["def f", "Why?"], {"base": ["(x):", "No."], "finetuned": ["():", "Yes."]}, SamplingConfig(seed=7)
-    )
+    samples = [
+        {"prompt": "def f", "base": "(x):", "finetuned": "():"},
+        {"prompt": "Why?", "base": "No.", "finetuned": "Yes."},
+    ]
+    page = as_markdown(samples, "Drawn with seed 7.")
     headings = [line for line in page.splitlines() if line.startswith("#")]
     assert headings == [
         "# Samples",
@@ -24,5 +25,5 @@ def test_a_page_shows_each_prompt_with_its_texts_side_by_side():
 
 
 def test_a_text_cannot_end_its_own_fence():
-    page = as_markdown(["p"], {"base": ["a\n````\n# not a heading"]}, SamplingConfig())
+    page = as_markdown([{"prompt": "p", "base": "a\n````\n# not a heading"}], "")
     assert "\n`````text\na\n````\n# not a heading\n`````\n" in page

@@ -2,6 +2,7 @@ import typer
 from typer.testing import CliRunner
 
 from bhasa import bundle
+from bhasa.errors import UserError
 from bhasa.inference.chat import ChatSession
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import Decoder
@@ -72,3 +73,9 @@ def test_an_interrupt_ends_the_answer_and_not_the_conversation(model_folder, mon
     assert len(echoed) == 3  # two pieces, then the end of the line
     chat._answer(conversation, "why")
     assert len(echoed) > 4
+
+
+def test_input_that_is_not_text_is_refused(model_folder):
+    error = talk(model_folder, b"caf\xe9\n").exception
+    assert isinstance(error, UserError)
+    assert "standard input: not UTF-8 text" in str(error)

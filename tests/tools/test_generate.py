@@ -60,6 +60,13 @@ def test_a_prompt_may_come_from_standard_input(model_folder):
     assert len(direct.stdout) > 1
 
 
+@pytest.mark.parametrize(("prompt", "piped"), [("-", b"caf\xe9"), ("caf\udce9", b"")])
+def test_a_prompt_that_is_not_text_is_refused(model_folder, prompt, piped):
+    error = run(model_folder, "--prompt", prompt, input=piped).exception
+    assert isinstance(error, UserError)
+    assert "--prompt: not UTF-8 text" in str(error)
+
+
 def test_text_is_shown_before_the_last_token_is_written(model_folder):
     script = "import typer; from bhasa.tools.generate import command; typer.run(command)"
     forever = [

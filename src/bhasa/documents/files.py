@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
-class Refused(Exception):  # noqa: N818 - an outcome that was foreseen, not an error
+class Refused(Exception):
     def __init__(self, outcome: Outcome, reason: str) -> None:
         super().__init__(reason)
         self.outcome, self.reason = outcome, reason

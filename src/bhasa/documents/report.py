@@ -1,5 +1,8 @@
 """`ingest.json`: every file that was found, and what became of it.
 
+Counts that experiments are compared by are mappings, which DVC shows as metrics; breakdowns are lists,
+which it passes over.
+
 files.in = kept + duplicate + skipped + quarantined, always. Of a folder of the user's every file is listed;
 of the Python library only those that were not kept.
 """
@@ -31,10 +34,11 @@ def make_report(
             "documents": sum(size["bytes"] for size in sizes.values()),
         },
         "reasons": _reasons(everything),
-        "media_types": {
-            media_type: _by_outcome([account for account in everything if account.media_type == media_type])
+        "media_types": [
+            {"media_type": media_type}
+            | _by_outcome([account for account in everything if account.media_type == media_type])
             for media_type in sorted({account.media_type for account in everything})
-        },
+        ],
         "documents": sizes,
         "chat": {split: {"conversations": len(rows)} for split, rows in chat.items()},
         "sources": [_of_source(source, of_source) for source, of_source in accounts],
@@ -46,12 +50,12 @@ def _by_outcome(accounts: Sequence[Account]) -> dict[str, int]:
     return {"in": len(accounts)} | {outcome.value: counts[outcome] for outcome in Outcome}
 
 
-def _reasons(accounts: Sequence[Account]) -> dict[str, dict[str, int]]:
+def _reasons(accounts: Sequence[Account]) -> list[dict[str, str | int]]:
     counts = Counter((account.outcome.value, account.reason) for account in accounts if account.reason)
-    reasons: dict[str, dict[str, int]] = {}
-    for (outcome, reason), count in sorted(counts.items()):
-        reasons.setdefault(outcome, {})[reason] = count
-    return reasons
+    return [
+        {"outcome": outcome, "reason": reason, "files": files}
+        for (outcome, reason), files in sorted(counts.items())
+    ]
 
 
 def _sizes(documents: Sequence[Document]) -> dict[str, int]:

@@ -28,18 +28,24 @@ def replies(
     return ["".join(ChatSession(model, tokenizer, sampling).reply(prompt)) for prompt in prompts]
 
 
-def as_markdown(prompts: Sequence[str], texts: Mapping[str, Sequence[str]], sampling: SamplingConfig) -> str:
-    """A page with a section per prompt and in it one text per column of `texts`."""
-    drawn = ", ".join(f"{key} {value}" for key, value in sampling.as_mapping().items())
-    lines = ["# Samples", "", f"Drawn with {drawn}.", ""]
-    for i, prompt in enumerate(prompts):
-        lines += [f"## Prompt {i + 1}", "", *_fenced(prompt), ""]
-        for title, written in texts.items():
-            lines += [f"### {title}", "", *_fenced(written[i]), ""]
+def as_markdown(samples: Sequence[Mapping[str, str]], drawn: str) -> str:
+    """A page with a section per sample; `drawn` says how they came about."""
+    lines = ["# Samples", "", drawn, ""]
+    for number, sample in enumerate(samples, start=1):
+        lines += [f"## Prompt {number}", "", *section(sample, "###")]
     return "\n".join(lines)
+
+
+def section(sample: Mapping[str, str], heading: str) -> list[str]:
+    """The lines of one sample: its prompt, then each text under the name of its writer."""
+    lines = [*_fenced(sample["prompt"]), ""]
+    for writer, written in sample.items():
+        if writer != "prompt":
+            lines += [f"{heading} {writer}", "", *_fenced(written), ""]
+    return lines
 
 
 def _fenced(content: str) -> list[str]:
     """Shown as it is: the fence is longer than any run of backticks inside."""
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", content)), 3)
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", content))])
     return [f"{fence}text", content, fence]

@@ -1,7 +1,8 @@
 """LoRA (Hu et al. 2021) through peft, on projections chosen by name.
 
 An adapter adds B A alpha / rank to a frozen matrix; B starts at zero, so a model with fresh adapters
-computes what its base does. Names that match nothing are an error, never a silent no-op.
+computes what its base does. Names that match nothing are an error, never a silent no-op. The marks of a
+conversation never occur in documents, so their rows of the embedding are trained with the adapters.
 """
 
 import json
@@ -15,6 +16,9 @@ from bhasa import journal
 from bhasa.errors import BhasaError, UserError
 from bhasa.finetuning.config import FinetuneConfig
 from bhasa.model.language_model import LanguageModel
+from bhasa.tokens.special import ASSISTANT, END_OF_TURN, SYSTEM, USER
+
+MARKS = (USER, ASSISTANT, END_OF_TURN, SYSTEM)
 
 
 def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftModel:
@@ -32,10 +36,16 @@ def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftMo
         lora_alpha=config.alpha,  # type: ignore[arg-type]  # a float is as good
         lora_dropout=config.dropout,
         target_modules=sorted(config.targets),
+        trainable_token_indices={name: list(MARKS) for name in _vocabulary_matrices(model)},
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return get_peft_model(model, lora)
+
+
+def _vocabulary_matrices(model: LanguageModel) -> tuple[str, ...]:
+    """Names of the matrices with a row per token; peft finds a tied output by itself."""
+    return ("embeddings",) if model.config.tie_embeddings else ("embeddings", "lm_head")
 
 
 def require_identity(base_loss: float, adapted_loss: float) -> None:

@@ -83,6 +83,17 @@ class LanguageModel(nn.Module):
         """Trained numbers; a tied embedding counts once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    @property
+    def _tied_weights_keys(self) -> dict[str, str]:
+        """Which matrix shares another's memory, as transformers says it and peft asks."""
+        return {"lm_head.weight": "backbone.embeddings.weight"} if self.config.tie_embeddings else {}
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.backbone.embeddings
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
     def _logits(self, residual: Tensor) -> Tensor:
         logits: Tensor = self.lm_head(self.backbone.norm_f(residual))
         return logits.float()

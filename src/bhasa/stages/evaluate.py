@@ -61,7 +61,10 @@ def run(
     speed: Path,
     tracker: Tracker,
 ) -> dict[str, float | int | str]:
-    """Write the files `report`, `samples` and `speed`; only the last one differs from run to run."""
+    """Write the files `report`, `samples` and `speed`; only the last one differs from run to run.
+
+    DVC keeps the report. The page of samples shows what stands in it, and like the speeds names its model.
+    """
     from bhasa import bundle
     from bhasa.evaluation.compression import xz_bits_per_byte
     from bhasa.evaluation.documents import load_texts
@@ -81,9 +84,15 @@ def run(
         values[name] = _likelihood(name, model, tokenizer, texts, values["bytes"], config)
         written[name] = continuations(model, tokenizer, config.prompts, config.sampling)
     written["finetuned, in a chat"] = replies(model, tokenizer, config.prompts, config.sampling)
+    values["samples"] = [
+        {"prompt": prompt} | {writer: texts[i] for writer, texts in written.items()}
+        for i, prompt in enumerate(config.prompts)
+    ]
     speeds = _speed(model, tokenizer, texts, finetuned, config)
 
-    write_text(samples, as_markdown(config.prompts, written, config.sampling))
+    drawn = ", ".join(f"{key} {value}" for key, value in config.sampling.as_mapping().items())
+    stamp = f"Written by model {speeds['model_sha256'][:12]} and its base; {drawn}."
+    write_text(samples, as_markdown(values["samples"], stamp))
     write_json(speed, speeds)
     write_json(report, values)
     metrics = _metrics(values) | {f"speed.{key}": value for key, value in speeds["finetuned"].items()}

@@ -99,9 +99,8 @@ def _check_not_empty(report: Mapping[str, Any]) -> None:
     """Later stages need every split of documents and something to tune on: say now what is missing."""
     kept = {split: sizes["documents"] for split, sizes in report["documents"].items()}
     if not any(kept.values()):
-        reasons = [item for counts in report["reasons"].values() for item in counts.items()]
-        commonest = sorted(reasons, key=lambda item: -item[1])[:5]
-        found = ", ".join(f"{reason} ({count})" for reason, count in commonest)
+        commonest = sorted(report["reasons"], key=lambda row: -row["files"])[:5]
+        found = ", ".join(f"{row['reason']} ({row['files']})" for row in commonest)
         raise UserError(
             f"ingest.sources: none of {report['files']['in']} files could be kept: {found}. {_remedy()}"
         )

@@ -1,9 +1,12 @@
-"""Commands for people, beside the pipeline. The options that several of them share are defined here."""
+"""Commands for people, beside the pipeline. What several of them share is defined here."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from bhasa.errors import UserError
 
 MAX_NEW_TOKENS = 256
 TEMPERATURE = 0.8
@@ -21,3 +24,13 @@ TopP = Annotated[
     float, typer.Option(help="Draw from the likeliest tokens that hold this share; 1 keeps all.")
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same text.")]
+
+
+def read_text(read: Callable[[], str], where: str) -> str:
+    """What `read` returns, if it is text: bytes that are not UTF-8 come as an error or as lone surrogates."""
+    try:
+        text = read()
+        text.encode()
+    except UnicodeError:
+        raise UserError(f"{where}: not UTF-8 text; convert it first, e.g. with iconv") from None
+    return text

@@ -21,6 +21,7 @@ from bhasa.tools import (
     Temperature,
     TopK,
     TopP,
+    read_text,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _lines() -> Iterator[str]:
     prompt = "> " if sys.stdin.isatty() else ""
     while True:
         try:
-            line = input(prompt).strip()
+            line = read_text(lambda: input(prompt), "standard input").strip()
         except EOFError:
             return
         if line:

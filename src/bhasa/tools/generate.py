@@ -19,6 +19,7 @@ from bhasa.tools import (
     Temperature,
     TopK,
     TopP,
+    read_text,
 )
 
 
@@ -47,9 +48,10 @@ def command(
         },
         "options",
     )
+    prompt = read_text(sys.stdin.read if prompt == "-" else lambda: prompt, "--prompt")
     tokenizer = bundle.load_tokenizer(model)
     language_model = bundle.load(model)
-    prompt_ids = text.document_ids(tokenizer, sys.stdin.read() if prompt == "-" else prompt)
+    prompt_ids = text.document_ids(tokenizer, prompt)
     tokens = generate(language_model, prompt_ids, sampling, stop_ids=text.special_ids(tokenizer))
     for piece in text.stream(tokenizer, tokens):
         typer.echo(piece, nl=False)

@@ -38,7 +38,7 @@ def render(reports: Path) -> str:
 
     stages = ("ingest", "tokenize", "pretrain", "finetune", "evaluate", "export", "speed")
     values = {stage: read_json(reports / f"{stage}.json") for stage in stages}
-    return "\n".join([*_likelihood(values), "", *_facts(values), "", *_exports(values), "", *_sample(reports)])
+    return "\n".join([*_likelihood(values), "", *_facts(values), "", *_exports(values), "", *_sample(values)])
 
 
 def _likelihood(values: Mapping[str, Any]) -> list[str]:
@@ -48,7 +48,8 @@ def _likelihood(values: Mapping[str, Any]) -> list[str]:
         for title, key in (("base", "base"), ("fine-tuned", "finetuned"))
     ]
     return [
-        f"| {evaluation['documents']} test documents, {evaluation['bytes']:,} bytes | perplexity | bits per byte |",
+        f"| {evaluation['documents']} test documents, {evaluation['bytes']:,} bytes "
+        "| perplexity | bits per byte |",
         "| --- | --- | --- |",
         *rows,
         f"| xz, preset 9 | - | {evaluation['xz']['bits_per_byte']:.3f} |",
@@ -65,7 +66,8 @@ def _facts(values: Mapping[str, Any]) -> list[str]:
         f"LoRA ({finetune['trained_parameters']:,} parameters) took the loss on held-out answers from "
         f"{finetune['base_loss']:.2f} to {finetune['merged_loss']:.2f}. Decoding runs at "
         f"{decoding['tokens_per_second']:,.0f} tokens per second after "
-        f"{1000 * decoding['seconds_to_first_token']:.0f} ms for a prompt of {decoding['prompt_tokens']} tokens, "
+        f"{1000 * decoding['seconds_to_first_token']:.0f} ms for a prompt of "
+        f"{decoding['prompt_tokens']} tokens, "
         f"with {decoding['state_bytes'] / 1024:.0f} KiB of state "
         f"({speed['device']}, {machine['threads']} threads, {machine['instruction_set']}, "
         f"torch {machine['torch']})."
@@ -75,7 +77,8 @@ def _facts(values: Mapping[str, Any]) -> list[str]:
 def _exports(values: Mapping[str, Any]) -> list[str]:
     rows = [
         f"| `{name}` | {target['opened_with']} | {target['bytes'] / 1e6:.1f} MB | "
-        f"{target['max_logit_difference']:.1e} | {target['mean_kl']:.1e} | {target['perplexity_increase']:+.3f} % |"
+        f"{target['max_logit_difference']:.1e} | {target['mean_kl']:.1e} | "
+        f"{target['perplexity_increase']:+.3f} % |"
         for name, target in values["export"]["targets"].items()
     ]
     return [
@@ -85,13 +88,9 @@ def _exports(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _sample(reports: Path) -> list[str]:
-    """The first prompt of the samples, with what each model made of it."""
-    from bhasa.errors import UserError
+def _sample(values: Mapping[str, Any]) -> list[str]:
+    """What each model made of the first prompt."""
+    from bhasa.evaluation.samples import section
 
-    path = reports / "samples.md"
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run `dvc repro evaluate`, which makes it")
-    sections = path.read_text(encoding="utf-8").split("\n## ")
-    first = sections[1].partition("\n")[2].strip().replace("### ", "#### ")
-    return [f"The first prompt of [{path.name}]({path.as_posix()}), continued:", "", first]
+    lines = section(values["evaluate"]["samples"][0], "####")
+    return ["What the models make of a prompt, the first of `reports/samples.md`:", "", *lines]

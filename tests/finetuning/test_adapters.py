@@ -1,0 +1,157 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+import transformers
+from peft import PeftModel
+from torch.nn import functional as F
+
+from bhasa import bundle
+from bhasa.errors import BhasaError, UserError
+from bhasa.finetuning import adapters
+from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import build
+
+ADAPTED = ["in_proj", "x_proj", "dt_proj", "out_proj"]
+
+
+def loss_of(model, ids):
+    logits, _ = model(ids[:, :-1])
+    return F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+
+
+def tuned(model, config, ids, steps=5):
+    adapted = adapters.attach(model, config, seed=1)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.05)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss_of(model.train(), ids).backward()
+        optimizer.step()
+    return adapted, model.eval()
+
+
+@pytest.mark.parametrize(
+    "target", ["q_proj", "lm_head", "conv1d", "mixer", "backbone.layers.0.mixer.in_proj"]
+)
+def test_a_target_that_names_no_projection_is_refused_before_anything_changes(model, make_config, target):
+    names = [name for name, _ in model.named_parameters()]
+    message = (
+        rf"finetune.targets: {target}: no such projection in the model; "
+        "there are: dt_proj, in_proj, out_proj, x_proj"
+    )
+    with pytest.raises(UserError, match=message):
+        adapters.attach(model, make_config(targets=("in_proj", target)), seed=0)
+    assert [name for name, _ in model.named_parameters()] == names
+
+
+def test_a_model_with_an_mlp_offers_its_projections_too(make_config, ids):
+    model = build(ModelConfig(d_model=24, n_layer=1, vocab_size=50, d_intermediate=8), seed=0)
+    adapters.attach(model, make_config(targets=("fc1", "fc2")), seed=0)
+    loss_of(model, ids).backward()
+    assert sum("lora_B" in name and bool(p.grad.any()) for name, p in model.named_parameters()) == 2
+
+
+def test_fresh_adapters_change_nothing_to_the_bit(model, make_config, ids):
+    with torch.no_grad():
+        before = model(ids)[0]
+        adapters.attach(model, make_config(), seed=0)
+        assert torch.equal(model(ids)[0], before)
+
+
+def test_only_adapters_train_and_every_one_is_reached(model, make_config, ids):
+    base = {name: p.detach().clone() for name, p in model.named_parameters()}
+    adapters.attach(model, make_config(), seed=0)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    marks = {name for name in trained if "trainable_tokens_delta" in name}
+    assert len(marks) == 1  # the rows of the conversation's marks, shared with the output
+    assert len(trained - marks) == 2 * len(ADAPTED) * 2  # A and B, per projection, per layer
+    assert all("lora_" in name for name in trained - marks)
+    loss_of(model, ids).backward()
+    for layer in model.backbone.layers:
+        for target in ADAPTED:
+            module = getattr(layer.mixer, target)
+            assert module.lora_B["default"].weight.grad.abs().sum() > 0, target
+            assert not module.lora_B["default"].weight.any()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    optimizer.step()
+    after = {
+        name.replace(".token_adapter", "").replace(".base_layer", ""): p
+        for name, p in model.named_parameters()
+    }
+    assert all(torch.equal(base[name], after[name]) for name in base)
+
+
+def test_the_seed_decides_the_adapters(base, make_config):
+    def first_matrix(seed):
+        model = bundle.load(base)
+        torch.manual_seed(7 + seed)
+        adapters.attach(model, make_config(), seed=seed // 2)
+        return model.backbone.layers[0].mixer.in_proj.lora_A["default"].weight
+
+    assert torch.equal(first_matrix(0), first_matrix(1))
+    assert not torch.equal(first_matrix(0), first_matrix(2))
+
+
+@torch.no_grad()
+def test_the_merged_model_computes_what_the_adapted_one_does(base, model, make_config, ids):
+    with torch.enable_grad():
+        adapted, model = tuned(model, make_config(), ids)
+    expected, original = model(ids)[0], bundle.load(base)(ids)[0]
+    assert (expected - original).abs().max() > 0.1  # tuning has changed something
+    merged = adapters.merge(adapted)
+    assert (merged(ids)[0] - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert merged.state_dict().keys() == bundle.load(base).state_dict().keys()
+    assert all(p.requires_grad for p in merged.parameters())
+    assert merged.lm_head.weight is merged.backbone.embeddings.weight
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")  # theirs, to each other
+@torch.no_grad()
+def test_the_saved_adapter_opens_in_peft_on_the_base_opened_by_transformers(
+    base, model, make_config, ids, tmp_path
+):
+    with torch.enable_grad():
+        # transformers reads the weights of the other two itself and would bypass their adapters
+        config = make_config(targets=("in_proj", "x_proj"))
+        adapted, model = tuned(model, config, ids)
+    adapters.save(adapted, tmp_path / "adapter", base=base)
+    theirs = PeftModel.from_pretrained(
+        transformers.AutoModelForCausalLM.from_pretrained(base), str(tmp_path / "adapter")
+    )
+    torch.testing.assert_close(theirs(input_ids=ids).logits, model(ids)[0], rtol=1e-4, atol=1e-4)
+
+
+def test_another_loss_than_the_base_s_is_a_fault():
+    adapters.require_identity(1.5, 1.5)
+    with pytest.raises(BhasaError, match=r"has loss 1.5000001, its base 1.5; they must be equal"):
+        adapters.require_identity(1.5, 1.5000001)
+
+
+SAVE = """
+import sys
+from pathlib import Path
+from bhasa import bundle
+from bhasa.finetuning import adapters
+from bhasa.finetuning.config import FinetuneConfig
+
+config = FinetuneConfig(context_length=16, tokens_per_step=32, learning_rate=0.1, rank=3, alpha=6.0,
+                        targets=("x_proj", "out_proj", "in_proj", "dt_proj"))
+adapted = adapters.attach(bundle.load(Path(sys.argv[1])), config, seed=0)
+adapters.save(adapted, Path(sys.argv[2]), base=Path("models/base"))
+"""
+
+
+def test_the_adapter_s_bytes_do_not_depend_on_the_hash_seed(base, tmp_path):
+    for seed in ("0", "3"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", SAVE, str(base), str(tmp_path / seed)]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    written = {path.name: path.read_bytes() for path in (tmp_path / "0").iterdir()}
+    assert written == {path.name: path.read_bytes() for path in (tmp_path / "3").iterdir()}
+    assert sorted(written) == ["adapter_config.json", "adapter_model.safetensors"]
+    config = json.loads(written["adapter_config.json"])
+    assert config["base_model_name_or_path"] == "models/base"
+    assert config["target_modules"] == sorted(ADAPTED)

@@ -1,0 +1,116 @@
+"""What users do with the whole pipeline, done in real repositories with real DVC and MLflow."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+STAGES = ["ingest", "tokenize", "pretrain", "finetune", "evaluate", "export"]
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+def reports(workspace) -> dict[str, bytes]:
+    """All reports but the timings, which differ from run to run."""
+    folder = workspace.path / "reports"
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "speed.json")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def restored(finished):
+    """The finished workspace; what a test changes in it is undone."""
+    yield finished
+    finished.run("git", "checkout", "-q", "--", ".")
+    finished.run("dvc", "checkout", "-q")
+
+
+def test_two_clean_clones_give_the_same_bytes(finished, new_workspace) -> None:
+    other = new_workspace()
+    assert stages_run(other.repro()) == STAGES
+    assert other.text("dvc.lock") == finished.text("dvc.lock")
+    assert reports(other) == reports(finished)
+    assert {"evaluate.json", "export.json", "samples.md", "pretrain/loss.png"} <= reports(other).keys()
+
+
+def test_a_second_run_does_nothing_and_says_so(finished) -> None:
+    output = finished.repro()
+    assert not stages_run(output)
+    assert "up to date" in output
+
+
+def test_a_stage_reruns_only_what_depends_on_its_parameters(restored) -> None:
+    restored.set_params({"evaluate.max_bytes": 15_000})
+    assert stages_run(restored.repro()) == ["evaluate"]
+
+
+def test_going_back_to_an_earlier_choice_restores_from_the_cache(restored) -> None:
+    lock = restored.text("dvc.lock")
+    restored.set_params({"finetune.max_steps": 3})
+    assert stages_run(restored.repro()) == ["finetune", "evaluate", "export"]
+    restored.set_params({"finetune.max_steps": 4})
+    output = restored.repro()
+    assert not stages_run(output)
+    assert "cached" in output
+    assert restored.text("dvc.lock") == lock
+
+
+def test_dvc_shows_perplexity_and_curves(finished) -> None:
+    metrics = json.loads(finished.run("dvc", "metrics", "show", "--json"))[""]["data"]
+    evaluation = metrics["reports/evaluate.json"]["data"]
+    assert evaluation["finetuned"]["perplexity"] > 1
+    assert evaluation["finetuned"]["bits_per_byte"] > 0
+    plots = json.loads(finished.run("dvc", "plots", "show", "--json"))["data"]
+    assert any("validation_loss" in json.dumps(entry) for entry in plots.values())
+    assert "finetuned.bits_per_byte" in finished.run("dvc", "exp", "show", "--csv").splitlines()[0]
+
+
+def test_a_queued_experiment_is_tracked_in_the_main_workspace(restored) -> None:
+    restored.run("dvc", "exp", "run", "--queue", "-n", "queued", "-S", "evaluate.max_bytes=12000")
+    restored.run("dvc", "queue", "start")
+    restored.run("dvc", "queue", "logs", "queued", "--follow")
+    assert "Success" in restored.run("dvc", "queue", "status")
+    names = [run.info.run_name for run in tracked_runs(restored.path)]
+    assert any("queued" in name for name in names), names
+
+
+def test_mlflow_holds_six_stages_under_one_parent(finished) -> None:
+    runs = tracked_runs(finished.path)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    first = min(parents, key=lambda run: run.info.start_time)
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == first.info.run_id]
+    assert sorted(run.info.run_name for run in children) == sorted(STAGES)
+    assert {run.info.status for run in [first, *children]} == {"FINISHED"}
+    pretrain = next(run for run in children if run.info.run_name == "pretrain")
+    assert {"loss", "learning_rate", "grad_norm", "tokens_per_second"} <= pretrain.data.metrics.keys()
+    assert pretrain.inputs.dataset_inputs
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_the_registered_model_writes_text(finished, monkeypatch) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished.path}/mlflow.db")
+    model = mlflow.pyfunc.load_model("models:/bhasa@champion")
+    texts = model.predict([{"prompt": "def "}], params={"max_new_tokens": 5})
+    assert len(texts) == 1
+    assert isinstance(texts[0], str)
+
+
+def tracked_runs(folder: Path) -> list:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("bhasa")
+    return client.search_runs([experiment.experiment_id])
+
+
+def test_a_wrong_parameter_stops_the_run_before_the_first_stage(restored) -> None:
+    restored.set_params({"export.int8_max_kl": -1.0, "ingest.min_characters": 65})
+    output = restored.run("dvc", "repro", ok=False)
+    assert "params.yaml: export.int8_max_kl: found -1.0" in output
+    assert "Traceback" not in output
+    assert (restored.path / "models/export/onnx/decode.onnx").is_file()

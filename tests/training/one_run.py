@@ -1,0 +1,94 @@
+"""A small training run as a program of its own, which can be told to die: what `test_resume.py` starts.
+
+`one_run.py OUTPUT [FAULT NUMBER]`: FAULT is a signal to send to itself when step NUMBER is recorded, or
+`rename`: be killed at rename NUMBER, so in the middle of publishing a checkpoint or the output.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from bhasa import journal
+from bhasa.errors import Stopped
+from bhasa.hardware import HardwareProfile
+from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import build
+from bhasa.tokens.loader import Batch
+from bhasa.training.config import TrainingConfig
+from bhasa.training.curves import write_curves
+from bhasa.training.fit import fit
+
+STEPS = 14
+
+
+class Batches:
+    def batch(self, step, batch_size, rows):
+        draws = [np.random.default_rng([step, row]).integers(0, 40, 17) for row in range(batch_size)[rows]]
+        tokens = np.stack(draws)
+        return Batch(tokens[:, :-1], tokens[:, 1:], np.zeros_like(tokens[:, 1:]))
+
+
+def run(output, observe=lambda values, step: None):
+    config = TrainingConfig(
+        context_length=16,
+        tokens_per_step=48,
+        learning_rate=1e-2,
+        validate_every=5,
+        validation_sequences=3,
+        checkpoint_every=4,
+    )
+    model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=40, d_state=4, dropout=0.2), seed=0)
+    with fit(
+        "pretrain",
+        model,
+        config,
+        steps=STEPS,
+        seed=1,
+        hardware=HardwareProfile(device="cpu", precision="fp16", micro_batch=2, threads=1),
+        train_batches=Batches(),
+        validation_batches=Batches(),
+        facts={},
+        observe=observe,
+    ) as events:
+        write_curves(events, output / "curves")
+        with journal.publish(output / "model.safetensors") as draft:
+            save_file({name: p.detach() for name, p in model.named_parameters()}, draft)
+
+
+def die_at_rename(number):
+    renames = 0
+
+    def count(event, arguments):
+        nonlocal renames
+        if event == "os.rename":
+            renames += 1
+            if renames == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
+def main():
+    output, *fault = sys.argv[1:]
+
+    def observe(values, step):
+        if fault and fault[0] != "rename" and "loss" in values and step == int(fault[1]):
+            os.kill(os.getpid(), signal.Signals[fault[0]])
+
+    if fault and fault[0] == "rename":
+        die_at_rename(int(fault[1]))
+    try:
+        run(Path(output), observe)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(stopped.exit_code)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

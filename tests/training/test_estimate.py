@@ -1,0 +1,84 @@
+import re
+import subprocess
+import sys
+
+import pytest
+
+from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import LanguageModel
+from bhasa.training.estimate import announce, training_bytes
+from bhasa.training.loop import Run
+
+MEASURE = """
+import sys, numpy as np, torch
+from bhasa.hardware import HardwareProfile
+from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import build
+from bhasa.tokens.loader import Batch
+from bhasa.training.estimate import peak_memory_bytes, training_bytes
+from bhasa.training.optimizer import build_optimizer
+from bhasa.training.config import TrainingConfig
+from bhasa.training.step import Stepper
+
+length, rows, checkpointing = 512, 4, sys.argv[1] == "True"
+config = ModelConfig(d_model=128, n_layer=4, vocab_size=1024)
+model = build(config, seed=0)
+model.activation_checkpointing = checkpointing
+training = TrainingConfig(context_length=length, tokens_per_step=length * rows, learning_rate=1e-3)
+hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=rows, threads=1)
+stepper = Stepper(model, build_optimizer(model.named_parameters(), training), hardware, clip_norm=1.0, seed=0)
+
+class Batches:
+    def __init__(self, length): self.length = length
+    def batch(self, step, size, rows):
+        ids = np.ones((len(range(size)[rows]), self.length), np.int64)
+        return Batch(ids, ids, ids)
+
+stepper.train_step(Batches(8), 0, sequences=1, rate=0.0)
+before = peak_memory_bytes() - 16 * model.num_parameters()
+stepper.train_step(Batches(length), 1, sequences=rows, rate=0.0)
+n = model.num_parameters()
+print(training_bytes(config, parameters=n, trained=n, tokens=rows * length, checkpointing=checkpointing)
+      / (peak_memory_bytes() - before))
+"""
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_memory_of_a_step_is_estimated_within_a_factor_of_two(checkpointing):
+    ratio = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(checkpointing)], capture_output=True, text=True, check=True
+    )
+    assert 0.5 < float(ratio.stdout) < 2
+
+
+def test_more_of_anything_needs_more_and_checkpointing_less():
+    config = ModelConfig(d_model=64, n_layer=8, vocab_size=1000)
+    values = {"parameters": 1000, "trained": 500, "tokens": 4096, "checkpointing": False}
+    base = training_bytes(config, **values)
+    assert training_bytes(config, **values | {"tokens": 8192}) > base
+    assert training_bytes(config, **values | {"trained": 1000}) > base
+    assert training_bytes(config, **values | {"checkpointing": True}) < base
+
+
+def test_one_line_says_what_the_run_will_cost(tmp_path, capsys, make_stepper, batches, config):
+    stepper = make_stepper(micro_batch=3)
+    run = Run("pretrain", config, 50, batches, batches, tmp_path, lambda values, step: None)
+    announce(stepper, run)
+    (line,) = capsys.readouterr().err.splitlines()
+    count = f"{stepper.model.num_parameters():,}"
+    pattern = (
+        rf"pretrain: {count} parameters \({count} trained\), 50 steps of 64 tokens "
+        r"\(3,200 in all, 2 x 3 sequences a step\); about \d+ (s|min) and \d\.\d GB of memory on cpu"
+    )
+    assert re.fullmatch(pattern, line), line
+
+
+def test_the_probe_leaves_no_trace(tmp_path, make_stepper, batches, config, snapshot):
+    stepper = make_stepper()
+    before = snapshot(stepper)
+    announce(stepper, Run("x", config, 5, batches, batches, tmp_path, lambda values, step: None))
+    after = snapshot(stepper)
+    assert before.keys() == after.keys()
+    assert all((before[name] == after[name]).all() for name in before)
+    assert all(p.grad is None for p in stepper.model.parameters())
+    assert isinstance(stepper.model, LanguageModel)

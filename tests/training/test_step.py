@@ -1,0 +1,154 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bhasa.errors import BhasaError
+from bhasa.hardware import HardwareProfile
+from bhasa.tokens.loader import IGNORED
+from bhasa.training.step import mean_loss
+
+
+def step(stepper, batches, number=0, rate=1e-2):
+    return stepper.train_step(batches, number, sequences=7, rate=rate)
+
+
+def weights(stepper):
+    return torch.cat([p.detach().flatten() for p in stepper.model.parameters()])
+
+
+def test_the_loss_is_the_mean_over_the_targets_of_the_whole_step(make_stepper, batches):
+    stepper = make_stepper(micro_batch=2)
+    inputs, targets, segments = (torch.from_numpy(part) for part in batches.batch(0, 7))
+    with torch.no_grad():
+        logits, _ = stepper.model(inputs, segment_ids=segments)
+    log_p = logits.double().log_softmax(-1)
+    counted = targets != IGNORED
+    expected = -log_p[counted, targets[counted]].mean()
+    result = step(stepper, batches)
+    assert result.loss == pytest.approx(float(expected), rel=1e-6)
+    assert result.tokens == 7 * 16
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("micro_batch", [1, 2, 3, 5, 100])
+def test_the_split_into_micro_batches_does_not_matter(make_stepper, batches, micro_batch, checkpointing):
+    whole, split = (
+        make_stepper(micro_batch=7),
+        make_stepper(micro_batch=micro_batch, checkpointing=checkpointing),
+    )
+    for number in range(3):
+        expected, found = step(whole, batches, number), step(split, batches, number)
+        assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+        assert found.grad_norm == pytest.approx(expected.grad_norm, rel=1e-4)
+    # AdamW divides by the gradient's size, so where that is rounding, so is the difference of the weights
+    assert (weights(whole) - weights(split)).abs().max() < 2e-3
+
+
+def test_one_step_is_adamw_on_the_clipped_gradient(make_stepper, batches):
+    stepper, by_hand = make_stepper(), make_stepper()
+    inputs, targets, segments = (torch.from_numpy(part) for part in batches.batch(0, 7))
+    logits, _ = by_hand.model(inputs, segment_ids=segments)
+    F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED).backward()
+    norm = torch.stack([p.grad.norm() for p in by_hand.model.parameters()]).norm()
+    for parameter in by_hand.model.parameters():
+        parameter.grad *= min(1.0, 1.0 / float(norm))
+    for group in by_hand.optimizer.param_groups:
+        group["lr"] = 3e-3
+    by_hand.optimizer.step()
+    assert step(stepper, batches, rate=3e-3).grad_norm == pytest.approx(float(norm), rel=1e-4)
+    assert (weights(stepper) - weights(by_hand)).abs().max() < 1e-3  # 3e-3 is the size of a step
+
+
+def test_dropout_is_drawn_by_step_and_not_by_history(make_stepper, batches):
+    first, second = make_stepper(dropout=0.3), make_stepper(dropout=0.3)
+    torch.manual_seed(99)
+    torch.rand(10)
+    assert step(first, batches, 4) == step(second, batches, 4)
+    assert torch.equal(weights(first), weights(second))
+    assert step(make_stepper(dropout=0.3), batches, 5).loss != step(make_stepper(), batches, 5).loss
+
+
+class Broken:
+    """The same batches, after which one weight or one gradient is no number."""
+
+    def __init__(self, batches, stepper, kind):
+        self.batches, self.kind = batches, kind
+        parameter = stepper.model.backbone.layers[1].mixer.in_proj.weight
+        if kind == "weight":
+            with torch.no_grad():
+                parameter[0, 0] = math.nan
+        else:
+            parameter.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor([3]), float(kind)))
+
+    def batch(self, *arguments):
+        return self.batches.batch(*arguments)
+
+
+@pytest.mark.parametrize("kind", ["weight", "nan", "inf"])
+def test_nothing_that_is_no_number_updates(make_stepper, batches, snapshot, kind):
+    stepper = make_stepper()
+    step(stepper, batches)
+    broken = Broken(batches, stepper, kind)
+    before = snapshot(stepper)
+    with pytest.raises(BhasaError, match=r"step 1: loss .* not finite, so the weights were left"):
+        step(stepper, broken, 1)
+    after = snapshot(stepper)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[k], after[k]) or before[k].isnan().any() for k in before)
+    assert sum(int(v.isnan().any()) for v in after.values()) == (kind == "weight")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_like_full(make_stepper, batches, precision):
+    half, full = make_stepper(precision=precision), make_stepper()
+    assert half.scaler.is_enabled() == (precision == "fp16")
+    losses = [(step(half, batches, n).loss, step(full, batches, n).loss) for n in range(15)]
+    assert all(math.isfinite(loss) for loss, _ in losses)
+    assert losses[-1][0] == pytest.approx(losses[-1][1], rel=0.1)
+    assert losses[-1][1] < losses[0][1] - 0.05
+    assert {p.dtype for p in half.model.parameters()} == {torch.float32}
+
+
+def test_fp16_skips_a_step_whose_gradient_overflows_and_backs_off(make_stepper, batches, snapshot):
+    stepper = make_stepper(precision="fp16")
+    stepper.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    before = snapshot(stepper)
+    assert not math.isfinite(step(stepper, batches).grad_norm)
+    after = snapshot(stepper)
+    assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("weight"))
+    assert stepper.scaler.get_scale() == 2.0**39
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 5, 8])
+def test_validation_is_the_mean_per_target_for_any_micro_batch(make_stepper, batches, micro_batch):
+    model = make_stepper(dropout=0.5).model.train()
+    inputs, targets, segments = (torch.from_numpy(part) for part in batches.batch(0, 5))
+    hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=micro_batch)
+    found = mean_loss(model, batches, 5, hardware)
+    with torch.no_grad():  # mean_loss has put the model into evaluation mode: no dropout
+        logits, _ = model(inputs, segment_ids=segments)
+    expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    assert found == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_ignored_targets_have_no_gradient(make_stepper, batches):
+    class Rewritten:
+        def batch(self, *arguments):
+            part = batches.batch(*arguments)
+            last = np.where(part.targets[:, -1:] == IGNORED, part.targets[:, -1:], IGNORED)
+            return part._replace(targets=np.concatenate([part.targets[:, :-1], last], axis=1))
+
+    whole = Rewritten()
+    stepper, other = make_stepper(), make_stepper()
+    step(stepper, whole)
+
+    class Shortened:  # without the last position, of which only the ignored target is missed
+        def batch(self, *arguments):
+            part = whole.batch(*arguments)
+            return part._replace(**{name: value[:, :-1] for name, value in part._asdict().items()})
+
+    step(other, Shortened())
+    assert (weights(stepper) - weights(other)).abs().max() < 1e-3
