@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# DVC and MLflow run in processes of their own; MLflow's client warns about itself while it is imported here.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 STAGES = ["ingest", "tokenize", "pretrain", "finetune", "evaluate", "export"]
 
 
@@ -89,7 +92,6 @@ def test_mlflow_holds_six_stages_under_one_parent(finished) -> None:
     assert pretrain.inputs.dataset_inputs
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_the_registered_model_writes_text(finished, monkeypatch) -> None:
     import mlflow
 

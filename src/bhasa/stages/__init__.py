@@ -5,12 +5,13 @@ Nothing heavy is imported here or at the top of a stage, so that `bhasa --help` 
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from bhasa.tracking import Tracker
 
@@ -31,11 +32,25 @@ def read_seed(params: Path) -> int:
     return Experiment.load(params).seed
 
 
+def say_if_sources_differ(here: Path) -> None:
+    """One line when the installed package is not the one in this tree, as in a queued experiment's copy."""
+    import bhasa
+
+    installed = Path(bhasa.__file__).parent
+    if here.is_dir() and here.resolve() != installed and _sources(here) != _sources(installed):
+        print(f"note: running the package in {installed}, which differs from {here} here", file=sys.stderr)
+
+
+def _sources(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.py")}
+
+
 @contextmanager
 def tracked(stage: str, params: Path) -> Iterator[Tracker]:
     """Check `params.yaml` as a whole, then track `stage` until the block ends."""
     from bhasa.tracking import open_run
 
     check_params(params)
+    say_if_sources_differ(Path("src/bhasa"))
     with open_run(stage, params=params) as tracker:
         yield tracker

@@ -1,0 +1,143 @@
+"""pretrain and finetune from token folders to model folders, on texts made here."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bhasa import bundle, journal
+from bhasa.errors import UserError
+from bhasa.finetuning.config import FinetuneConfig
+from bhasa.hardware import HardwareProfile
+from bhasa.model.config import ModelConfig
+from bhasa.stages import finetune, pretrain
+from bhasa.tokens import bpe
+from bhasa.tokens.chat import render
+from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.shards import TokenDocument, write_tokens
+from bhasa.tracking import NullTracker
+from bhasa.training.config import PretrainConfig, PretrainPreset
+
+HARDWARE = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
+TEXTS = [f"def number_{i}(x):\n    return x + {i}\n" * 4 for i in range(40)]
+SHARED = {"context_length": 32, "tokens_per_step": 128, "learning_rate": 0.01, "validation_sequences": 4}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> Path:
+    """A tokenizer, and documents and conversations in tokens."""
+    folder = tmp_path_factory.mktemp("inputs")
+    tokenizer = bpe.train(TEXTS, TokenizeConfig(vocab_size=300))
+    bpe.save(tokenizer, folder / "tokenizer")
+    documents = [
+        TokenDocument(ids, len(text))
+        for ids, text in zip(bpe.encode_documents(tokenizer, TEXTS), TEXTS, strict=True)
+    ]
+    conversations = []
+    for i in range(40):
+        turns = [{"role": "user", "content": f"number {i}?"}, {"role": "assistant", "content": f"x + {i}"}]
+        rendered = render(tokenizer, turns)
+        conversations.append(TokenDocument(rendered.ids, 20, rendered.mask))
+    for name, rows, masked in (("documents", documents, False), ("chat", conversations, True)):
+        write_tokens(
+            folder / name,
+            {"train": rows[:30], "validation": rows[30:35], "test": rows[35:]},
+            vocab_size=tokenizer.get_vocab_size(),
+            tokenizer=folder / "tokenizer",
+            masked=masked,
+        )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _workspace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+
+def run_pretrain(inputs: Path, out: Path, **changed) -> dict:
+    paths = {"tokenizer": inputs / "tokenizer", "tokens": inputs / "documents"}
+    return pretrain.run(
+        PretrainConfig(max_steps=6),
+        seed=1,
+        architecture=ModelConfig(d_model=16, n_layer=2),
+        hardware=HARDWARE,
+        preset=PretrainPreset(**SHARED, tokens=10_000, validate_every=3),
+        base=out / "base",
+        report=out / "pretrain.json",
+        curves=out / "pretrain",
+        tracker=NullTracker(),
+        **(paths | changed),
+    )
+
+
+def run_finetune(inputs: Path, out: Path, **changed) -> dict:
+    config = FinetuneConfig(
+        **SHARED, rank=2, alpha=4.0, targets=("in_proj", "out_proj"), max_steps=4, validate_every=2
+    )
+    paths = {"base": out / "base", "tokens": inputs / "chat"}
+    return finetune.run(
+        changed.pop("config", config),
+        seed=1,
+        hardware=HARDWARE,
+        adapter=out / "adapter",
+        finetuned=out / "finetuned",
+        report=out / "finetune.json",
+        curves=out / "finetune",
+        tracker=NullTracker(),
+        **(paths | changed),
+    )
+
+
+def test_both_stages_learn_and_repeat_to_the_byte(inputs, tmp_path):
+    hashes = []
+    for attempt in ("first", "second"):
+        out = tmp_path / attempt
+        learnt = run_pretrain(inputs, out)
+        base = Path(shutil.copytree(out / "base", tmp_path / "base", dirs_exist_ok=True))
+        tuned = run_finetune(inputs, out, base=base)
+        hashes.append(journal.sha256_folder(out))
+        assert learnt["validation_loss"] < learnt["initial_validation_loss"]
+        assert learnt["parameters"] == bundle.load(out / "base").num_parameters()
+        assert tuned["initial_validation_loss"] == tuned["base_loss"]
+        assert tuned["validation_loss"] < tuned["base_loss"]
+        assert tuned["merged_loss"] == pytest.approx(tuned["validation_loss"], rel=1e-5)
+    assert hashes[0] == hashes[1]
+    assert not list((tmp_path / ".bhasa/ckpt").glob("*/*/*")), "state of finished runs must go"
+
+
+def test_the_curves_hold_every_step(inputs, tmp_path):
+    run_pretrain(inputs, tmp_path)
+    rows = (tmp_path / "pretrain/train.csv").read_text().splitlines()
+    assert rows[0] == "step,loss,learning_rate,grad_norm"
+    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3", "4", "5", "6"]
+    validations = (tmp_path / "pretrain/validation.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in validations] == ["0", "3", "6"]
+
+
+def test_provenance_names_what_the_model_was_made_from(inputs, tmp_path):
+    run_pretrain(inputs, tmp_path)
+    provenance = journal.read_json(tmp_path / "base" / bundle.PROVENANCE)
+    assert provenance["tokens_sha256"] == journal.sha256_folder(inputs / "documents")
+    assert provenance["pretrain"]["steps"] == 6
+    assert provenance["threads"] >= 1
+
+
+def test_missing_tokens_are_named_and_nothing_is_written(inputs, tmp_path):
+    with pytest.raises(UserError, match=r"nowhere/index.json: no such file.*dvc repro"):
+        run_pretrain(inputs, tmp_path / "out", tokens=tmp_path / "nowhere")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truncated_shard_is_named(inputs, tmp_path):
+    copy = Path(shutil.copytree(inputs / "documents", tmp_path / "documents"))
+    shard = copy / "train-00000.npy"
+    shard.write_bytes(shard.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"train-00000.npy: truncated"):
+        run_pretrain(inputs, tmp_path / "out", tokens=copy)
+
+
+def test_a_missing_base_is_named(inputs, tmp_path):
+    shutil.copytree(inputs / "tokenizer", tmp_path / "base")
+    with pytest.raises(UserError, match=r"base/config.json: no such file.*dvc repro"):
+        run_finetune(inputs, tmp_path)

@@ -1,0 +1,98 @@
+"""Every preset that ships, and what the documentation promises of it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from bhasa.errors import UserError
+from bhasa.experiment import Experiment, check
+from bhasa.hardware import HardwareProfile
+from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import LanguageModel
+from bhasa.training.config import PretrainPreset
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = ROOT / "pipeline"
+
+
+@pytest.mark.parametrize("path", sorted((PIPELINE / "training").glob("*.yaml")), ids=lambda path: path.stem)
+def test_training_presets_load_and_hold_several_steps(path):
+    preset = PretrainPreset.load(path)
+    assert preset.tokens // preset.tokens_per_step > 100
+
+
+@pytest.mark.parametrize("path", sorted((PIPELINE / "model").glob("*.yaml")), ids=lambda path: path.stem)
+def test_model_presets_load(path):
+    assert ModelConfig.load(path).n_layer >= 2
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "millions"), [("small", 512, 50), ("medium", 768, 150), ("large", 1024, 400)]
+)
+def test_sizes_count_what_they_are_called(size, width, millions):
+    vocabulary = YAML(typ="safe").load(ROOT / "params.yaml")["tokenize"]["vocab_size"]
+    config = ModelConfig.load(PIPELINE / "model" / f"{size}.yaml").model_copy(
+        update={"vocab_size": vocabulary}
+    )
+    assert config.d_model == width
+    with torch.device("meta"):
+        assert LanguageModel(config).num_parameters() == pytest.approx(1e6 * millions, rel=0.015)
+
+
+@pytest.mark.parametrize(
+    ("profile", "precision", "micro_batch", "checkpointing"),
+    [
+        ("8gb", "fp16", 1, True),
+        ("12gb", "fp16", 2, True),
+        ("16gb", "fp16", 4, True),
+        ("24gb", "fp16", 8, False),
+        ("32gb", "fp16", 12, False),
+        ("48gb", "fp32", 16, False),
+        ("cpu", "fp32", 4, False),
+        ("mps", "fp32", 4, False),
+    ],
+)
+def test_hardware_profiles(profile, precision, micro_batch, checkpointing):
+    found = HardwareProfile.load(PIPELINE / "hardware" / f"{profile}.yaml")
+    assert (found.precision, found.micro_batch, found.activation_checkpointing) == (
+        precision,
+        micro_batch,
+        checkpointing,
+    )
+
+
+def test_the_experiment_as_shipped_is_sound():
+    check(ROOT / "params.yaml", PIPELINE)
+
+
+@pytest.mark.parametrize("choice", ["model.size", "hardware.profile", "training.preset"])
+def test_an_unknown_preset_is_answered_with_those_there_are(choice, tmp_path):
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    section, key = choice.split(".")
+    params[section][key] = "defalt"
+    yaml.dump(params, tmp_path / "params.yaml")
+    with pytest.raises(UserError, match=r"defalt.yaml: no such file.*; there are: "):
+        check(tmp_path / "params.yaml", PIPELINE)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("pretrain", "max_step", 3),
+        ("finetune", "rank", 0),
+        ("evaluate", "max_bytes", "many"),
+        ("export", "int8_max_kl", -1.0),
+        ("tokenize", "vocab_size", 10),
+        ("ingest", "test_fraction", 1.5),
+    ],
+)
+def test_a_mistake_in_any_section_is_named(section, key, value, tmp_path):
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    params[section][key] = value
+    yaml.dump(params, tmp_path / "params.yaml")
+    with pytest.raises(UserError, match=rf"params.yaml: {section}\.{key}: "):
+        Experiment.load(tmp_path / "params.yaml")
