@@ -124,10 +124,13 @@ def test_the_saved_adapter_opens_in_peft_on_the_base_opened_by_transformers(
     torch.testing.assert_close(theirs(input_ids=ids).logits, model(ids)[0], rtol=1e-4, atol=1e-4)
 
 
-def test_another_loss_than_the_base_s_is_a_fault():
-    adapters.require_identity(1.5, 1.5)
-    with pytest.raises(BhasaError, match=r"has loss 1.5000001, its base 1.5; they must be equal"):
-        adapters.require_identity(1.5, 1.5000001)
+def test_another_loss_than_the_expected_is_a_fault():
+    adapters.require_equal(1.5, 1.5, tolerance=0.0)
+    adapters.require_equal(1.50001, 1.5, tolerance=1e-4)
+    with pytest.raises(BhasaError, match=r"loss is 1.5000001 where it must be 1.5"):
+        adapters.require_equal(1.5000001, 1.5, tolerance=0.0)
+    with pytest.raises(BhasaError, match="nan"):
+        adapters.require_equal(float("nan"), 1.5, tolerance=1e-4)
 
 
 SAVE = """
@@ -155,3 +158,16 @@ def test_the_adapter_s_bytes_do_not_depend_on_the_hash_seed(base, tmp_path):
     config = json.loads(written["adapter_config.json"])
     assert config["base_model_name_or_path"] == "models/base"
     assert config["target_modules"] == sorted(ADAPTED)
+
+
+@torch.no_grad()
+def test_an_untied_output_learns_the_marks_of_a_conversation_too(make_config, ids):
+    model = build(ModelConfig(d_model=24, n_layer=1, vocab_size=50, tie_embeddings=False), seed=0)
+    before = model.lm_head.weight.clone()
+    with torch.enable_grad():
+        adapted, model = tuned(model, make_config(), ids)
+    expected = model(ids)[0]
+    merged = adapters.merge(adapted)
+    torch.testing.assert_close(merged(ids)[0], expected, rtol=1e-4, atol=1e-4)
+    changed = (merged.lm_head.weight != before).any(dim=1).nonzero().flatten().tolist()
+    assert changed == list(adapters.MARKS)

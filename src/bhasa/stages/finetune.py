@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from bhasa.finetuning.config import FinetuneConfig
     from bhasa.hardware import HardwareProfile
+    from bhasa.model.language_model import LanguageModel
     from bhasa.tracking import Tracker
 
 
@@ -87,9 +88,12 @@ def run(
     tracker.log_params(provenance)
     tracker.log_input("tokens/chat", tokens, "finetuning")
 
-    base_loss = mean_loss(model, validation, config.validation_sequences, hardware)
+    def loss_of_a_few(model: LanguageModel) -> float:
+        return mean_loss(model, validation, hardware.micro_batch, hardware)
+
+    base_loss = loss_of_a_few(model)
     adapted = adapters.attach(model, config, seed=derive(seed, "adapters"))
-    adapters.require_identity(base_loss, mean_loss(model, validation, config.validation_sequences, hardware))
+    adapters.require_equal(loss_of_a_few(model), base_loss, tolerance=0.0)
     with fit(
         "finetune",
         model,
@@ -104,15 +108,11 @@ def run(
     ) as events:
         adapters.save(adapted, adapter, base=base)
         trained = adapted.get_nb_trainable_parameters()[0]
+        tuned_loss = loss_of_a_few(model)
         merged = adapters.merge(adapted)
+        adapters.require_equal(loss_of_a_few(merged), tuned_loss, tolerance=1e-4)
         bundle.save(finetuned, merged, tokenizer=base, provenance=provenance)
-        merged_loss = mean_loss(merged, validation, config.validation_sequences, hardware)
-        metrics = {
-            "trained_parameters": trained,
-            **summary(events),
-            "base_loss": base_loss,
-            "merged_loss": merged_loss,
-        }
+        metrics = {"trained_parameters": trained, **summary(events)}
         journal.write_json(report, metrics)
         write_curves(events, curves)
     tracker.log_metrics(metrics)

@@ -64,7 +64,7 @@ def _facts(values: Mapping[str, Any]) -> list[str]:
         f"{pretrain['parameters']:,} parameters for {pretrain['steps']:,} steps: validation loss "
         f"{pretrain['initial_validation_loss']:.2f} to {pretrain['validation_loss']:.2f} nats per token. "
         f"LoRA ({finetune['trained_parameters']:,} parameters) took the loss on held-out answers from "
-        f"{finetune['base_loss']:.2f} to {finetune['merged_loss']:.2f}. Decoding runs at "
+        f"{finetune['initial_validation_loss']:.2f} to {finetune['validation_loss']:.2f}. Decoding runs at "
         f"{decoding['tokens_per_second']:,.0f} tokens per second after "
         f"{1000 * decoding['seconds_to_first_token']:.0f} ms for a prompt of "
         f"{decoding['prompt_tokens']} tokens, "
