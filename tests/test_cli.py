@@ -107,3 +107,7 @@ except OSError as error:
     assert "no room left on the disk" in done.stdout
     assert target.read_text() == "good"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_in_a_dvc_stage_an_error_says_how_to_get_the_last_outputs_back():
+    assert "dvc checkout" in bhasa("genrate", DVC_STAGE="pretrain").stderr

@@ -88,6 +88,9 @@ def _no_memory(error: Exception) -> bool:
 
 def _fail(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
+    if "DVC_STAGE" in os.environ:
+        # DVC clears a stage's outputs before it starts the stage.
+        print("`dvc checkout` brings back this stage's last good outputs", file=sys.stderr)
     sys.exit(code)
 
 

@@ -158,7 +158,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _nearest(found: str, allowed: Any) -> str:
     close = difflib.get_close_matches(found, list(allowed), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return f"; did you mean '{close[0]}'" if close else ""
 
 
 def _to_yaml(values: Mapping[str, Any]) -> str:

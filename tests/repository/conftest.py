@@ -40,7 +40,10 @@ class Workspace:
     def run(self, *command: str, ok: bool = True) -> str:
         """Run a command in it; returns what it printed."""
         scripts = Path(sys.executable).parent
-        environment = os.environ | {
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))
+        }
+        environment = inherited | {
             "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.path / "src"),
             "DVC_NO_ANALYTICS": "1",
@@ -81,7 +84,11 @@ def new_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Work
     def make() -> Workspace:
         workspace = Workspace(tmp_path_factory.mktemp("workspace"))
         listing = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+            ["git", "ls-files", "-zco", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            text=True,
         )
         for name in filter(None, listing.stdout.split("\0")):
             if (ROOT / name).is_file():

@@ -1,6 +1,5 @@
 """What a run will cost, said in one line before it starts: parameters, tokens, time, memory."""
 
-import resource
 import sys
 import time
 
@@ -43,18 +42,13 @@ def training_bytes(
     """Bytes that training holds at its peak, for `tokens` in one micro-batch; fp32, within a third or so.
 
     Weights and, where trained, gradient and two moments; the activations that backward needs: per layer
-    about 13 of width d_inner and 4 of d_model; and the logits with their softmax and gradient.
+    about 13 of width d_inner and 4 of d_model, and once as much again for the layer that is being
+    differentiated; and the logits with their softmax and gradient.
     """
     per_layer = 13 * config.d_inner + 4 * config.d_model + 3 * config.d_intermediate
-    layers = 1 if checkpointing else config.n_layer
+    layers = 1 + (1 if checkpointing else config.n_layer)
     kept = layers * per_layer + config.n_layer * config.d_model + 3 * config.vocab_size
     return 4.0 * (parameters + 3 * trained + tokens * kept)
-
-
-def peak_memory_bytes() -> int:
-    """The most memory this process has held so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _probe_seconds(stepper: Stepper, run: Run, rows: int) -> float:

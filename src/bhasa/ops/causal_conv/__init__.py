@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bhasa.errors import UserError
+from bhasa.ops.backends import choose
 from bhasa.ops.causal_conv.reference import reference_conv
 from bhasa.ops.causal_conv.shifted import shifted_conv
 
@@ -22,11 +22,8 @@ BACKENDS: dict[str, Conv] = {"reference": reference_conv, "shifted": shifted_con
 
 
 def resolve(backend: str) -> str:
-    """The twin that `backend` names; "auto" is the fastest there is. Called once, when a model is built."""
-    name = "shifted" if backend == "auto" else backend
-    if name not in BACKENDS:
-        raise UserError(f"backend: found '{backend}'; allowed: auto, {', '.join(BACKENDS)}")
-    return name
+    """The name of a twin; "auto" is the fastest there is."""
+    return choose(backend, BACKENDS, fastest="shifted")
 
 
 def causal_conv(

@@ -9,29 +9,24 @@ sequence, the initial and final states are differentiable, and packed documents 
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bhasa.errors import UserError
 from bhasa.ops import segments
+from bhasa.ops.backends import choose
 from bhasa.ops.selective_scan.chunked import chunked_scan
 from bhasa.ops.selective_scan.reference import reference_scan
 
-Backend = Literal["auto", "reference", "chunked"]
 Scan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 BACKENDS: dict[str, Scan] = {"reference": reference_scan, "chunked": chunked_scan}
 
 
 def resolve(backend: str) -> str:
-    """The twin that `backend` names; "auto" is the fastest there is. Called once, when a model is built."""
-    name = "chunked" if backend == "auto" else backend
-    if name not in BACKENDS:
-        raise UserError(f"backend: found '{backend}'; allowed: auto, {', '.join(BACKENDS)}")
-    return name
+    """The name of a twin; "auto" is the fastest there is."""
+    return choose(backend, BACKENDS, fastest="chunked")
 
 
 def selective_scan(
