@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from bhasa.cli import VERBS, _explain
 from bhasa.errors import BhasaError, Stopped, UserError
@@ -76,12 +77,27 @@ def test_a_missing_option_is_exit_code_2():
         ),
         (PermissionError(13, "Permission denied", "data"), 1, "data: Permission denied"),
         (MemoryError(), 1, "not enough memory"),
+        # torch and the libraries written in Rust have no classes of their own for these
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), 1, "not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."), 1, "not enough memory"),
+        (Exception("I/O error: No space left on device (os error 28)"), 1, "no room left on the disk"),
     ],
 )
 def test_errors_become_one_message(error, code, words):
     message, exit_code = _explain(error)
     assert exit_code == code
     assert words in message
+
+
+def test_torch_says_that_memory_ran_out_as_expected():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 55)
+    assert _explain(raised.value)[0].startswith("not enough memory")
+
+
+def test_what_only_a_fault_of_bhasa_can_raise_is_not_explained_away():
+    assert _explain(ZeroDivisionError("division by zero")) is None
+    assert _explain(RuntimeError("shapes do not match")) is None
 
 
 def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):

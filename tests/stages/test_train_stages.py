@@ -20,7 +20,13 @@ from bhasa.training.config import PretrainConfig, PretrainPreset
 
 HARDWARE = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
 TEXTS = [f"def number_{i}(x):\n    return x + {i}\n" * 4 for i in range(40)]
-SHARED = {"context_length": 32, "tokens_per_step": 128, "learning_rate": 0.01, "validation_sequences": 4}
+SHARED = {
+    "context_length": 32,
+    "tokens_per_step": 128,
+    "learning_rate": 0.01,
+    "validation_sequences": 4,
+    "checkpoint_every": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +72,7 @@ def run_pretrain(inputs: Path, out: Path, **changed) -> dict:
         base=out / "base",
         report=out / "pretrain.json",
         curves=out / "pretrain",
-        tracker=NullTracker(),
-        **(paths | changed),
+        **({"tracker": NullTracker()} | paths | changed),
     )
 
 
@@ -84,8 +89,7 @@ def run_finetune(inputs: Path, out: Path, **changed) -> dict:
         finetuned=out / "finetuned",
         report=out / "finetune.json",
         curves=out / "finetune",
-        tracker=NullTracker(),
-        **(paths | changed),
+        **({"tracker": NullTracker()} | paths | changed),
     )
 
 
@@ -102,6 +106,44 @@ def test_both_stages_learn_and_repeat_to_the_byte(inputs, tmp_path):
         assert tuned["validation_loss"] < tuned["initial_validation_loss"]
     assert hashes[0] == hashes[1]
     assert not list((tmp_path / ".bhasa/ckpt").glob("*/*/*")), "state of finished runs must go"
+
+
+class Observer(NullTracker):
+    """Notes the steps it hears of, and interrupts the run at one of them."""
+
+    def __init__(self, interrupt_at: int | None = None) -> None:
+        self.steps: list[int] = []
+        self.interrupt_at = interrupt_at
+
+    def log_metrics(self, values, step=0):
+        if "loss" in values:
+            self.steps.append(step)
+            if step == self.interrupt_at:
+                raise KeyboardInterrupt
+
+
+def test_interrupted_stages_go_on_from_their_checkpoint_to_the_same_bytes(inputs, tmp_path):
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    run_pretrain(inputs, straight)
+    base = Path(shutil.copytree(straight / "base", tmp_path / "base"))
+    run_finetune(inputs, straight, base=base)
+    for run, paths in ((run_pretrain, {}), (run_finetune, {"base": base})):
+        with pytest.raises(KeyboardInterrupt):
+            run(inputs, resumed, tracker=Observer(interrupt_at=3), **paths)
+        observer = Observer()
+        run(inputs, resumed, tracker=observer, **paths)
+        assert observer.steps[0] == 3  # the newest checkpoint is of step 2
+    assert journal.sha256_folder(straight) == journal.sha256_folder(resumed)
+
+
+def test_a_failure_to_write_the_model_costs_no_training(inputs, tmp_path):
+    (tmp_path / "out").write_text("a file where a folder must be")
+    with pytest.raises(OSError, match="out"):
+        run_pretrain(inputs, tmp_path / "out")
+    (tmp_path / "out").unlink()
+    observer = Observer()
+    assert run_pretrain(inputs, tmp_path / "out", tracker=observer)["steps"] == 6
+    assert observer.steps == []
 
 
 def test_the_curves_hold_every_step(inputs, tmp_path):

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -68,7 +69,18 @@ def test_dropout_is_drawn_by_step_and_not_by_history(make_stepper, batches):
     torch.rand(10)
     assert step(first, batches, 4) == step(second, batches, 4)
     assert torch.equal(weights(first), weights(second))
-    assert step(make_stepper(dropout=0.3), batches, 5).loss != step(make_stepper(), batches, 5).loss
+
+
+def test_dropout_is_another_in_every_step_and_micro_step(make_stepper, batches):
+    stepper, dropped = make_stepper(dropout=0.3, micro_batch=7), []
+    stepper.model.backbone.layers[0].dropout.register_forward_hook(
+        lambda module, inputs, output: dropped.append((output == 0).detach())
+    )
+    for number in range(2):
+        stepper.train_step(batches, number, sequences=14, rate=1e-2)
+    assert len(dropped) == 4
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(dropped, 2))
+    assert all(float(mask.float().mean()) == pytest.approx(0.3, abs=0.05) for mask in dropped)
 
 
 class Broken:
