@@ -12,7 +12,7 @@ def command(
     params: Annotated[Path, typer.Option(help="The experiment to check.")] = Path("params.yaml"),
     pipeline: Annotated[Path, typer.Option(help="Folder of the presets.")] = Path("pipeline"),
 ) -> None:
-    """Check every section of params.yaml and the presets it chooses, and the fit between them."""
+    """Check every section of params.yaml, the presets it chooses, and that the device is there."""
     from bhasa.experiment import check
 
     check(params, pipeline)
