@@ -21,7 +21,7 @@ test: setup  ## lint, types and tests
 
 setup: .venv/installed  ## only the environment
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock pyproject.toml setup.py $(wildcard src/bhasa/ops/native/*.[ch]*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is too old; bhasa needs 3.11 or later: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv .venv

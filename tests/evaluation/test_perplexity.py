@@ -45,7 +45,9 @@ def test_measuring_twice_gives_the_same_bits(model):
 
 def test_no_more_than_a_chunk_is_read_at_once(model):
     shapes = []
-    hook = model.register_forward_pre_hook(lambda _, arguments: shapes.append(tuple(arguments[0].shape)))
+    hook = model.backbone.register_forward_pre_hook(
+        lambda _, arguments: shapes.append(tuple(arguments[0].shape))
+    )
     token_losses(model, [document(20), document(5), document(12)], batch=2, chunk=8)
     hook.remove()
     assert shapes == [(2, 8), (2, 8), (1, 4), (1, 5)]  # a row leaves the batch when its document ends

@@ -12,7 +12,9 @@ def test_speed_states_what_was_run(model):
 
 def test_every_run_reads_the_prompt_and_writes_all_tokens(model):
     lengths, steps = [], []
-    hook = model.register_forward_pre_hook(lambda _, arguments: lengths.append(arguments[0].shape[1]))
+    hook = model.backbone.register_forward_pre_hook(
+        lambda _, arguments: lengths.append(arguments[0].shape[1])
+    )
     original = model.step
     model.step = lambda *arguments: steps.append(1) or original(*arguments)
     try:

@@ -47,7 +47,9 @@ def test_a_prompt_in_chunks_equals_the_prompt_at_once(model, chunk, monkeypatch)
 
 def test_a_prompt_is_never_read_in_more_than_a_chunk_at_once(model):
     lengths = []
-    hook = model.register_forward_pre_hook(lambda _, arguments: lengths.append(arguments[0].shape[1]))
+    hook = model.backbone.register_forward_pre_hook(
+        lambda _, arguments: lengths.append(arguments[0].shape[1])
+    )
     decoder = Decoder(model)
     decoder.feed(PROMPT * 200)
     decoder.next_logits()

@@ -8,6 +8,18 @@ FLOOR = 1e-6
 
 
 @pytest.fixture
+def assert_close():
+    """Equal up to the rounding of what was found."""
+
+    def check(found, expected):
+        exact = found.dtype == torch.float64
+        error = float((found.double() - expected.double()).abs().max())
+        assert error <= (1e-11 if exact else 1e-5) * (1 + float(expected.abs().max()))
+
+    return check
+
+
+@pytest.fixture
 def outputs_and_gradients():
     """Output, final state, and the gradient of each floating input, computed in `dtype`."""
 

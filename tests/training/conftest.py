@@ -51,7 +51,7 @@ def make_stepper(config):
 
     def make(*, micro_batch=2, precision="fp32", checkpointing=False, **architecture):
         model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=VOCAB, d_state=4, **architecture), seed=0)
-        model.activation_checkpointing = checkpointing
+        model.backbone.activation_checkpointing = checkpointing
         hardware = HardwareProfile(device="cpu", precision=precision, micro_batch=micro_batch)
         optimizer = build_optimizer(model.named_parameters(), config)
         return Stepper(model, optimizer, hardware, clip_norm=config.clip_norm, seed=1)

@@ -28,7 +28,7 @@ def peak_memory_bytes():  # of this process alone: rusage counts what its parent
 length, rows, checkpointing = 512, 4, sys.argv[1] == "True"
 config = ModelConfig(d_model=128, n_layer=4, vocab_size=1024)
 model = build(config, seed=0)
-model.activation_checkpointing = checkpointing
+model.backbone.activation_checkpointing = checkpointing
 training = TrainingConfig(context_length=length, tokens_per_step=length * rows, learning_rate=1e-3)
 hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=rows, threads=1)
 stepper = Stepper(model, build_optimizer(model.named_parameters(), training), hardware, clip_norm=1.0, seed=0)

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from bhasa.errors import BhasaError
 from bhasa.model.language_model import LanguageModel
@@ -102,9 +101,8 @@ def _read_side_by_side(
         running = sum(len(row) > start for row in losses)
         state = [MambaState(*(part[:running] for part in layer)) for layer in state]
         tokens = _padded([document[start : start + chunk + 1] for document in documents[:running]]).to(device)
-        logits, state = model(tokens[:, :-1], state)  # (b, l, V)
-        nats = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")  # (b * l,)
-        for row, values in zip(losses, nats.view(running, -1).cpu().double().numpy(), strict=False):
+        nats, state = model.token_losses(tokens[:, :-1], tokens[:, 1:], state)  # (b, l)
+        for row, values in zip(losses, nats.cpu().double().numpy(), strict=False):
             here = row[start : start + chunk]
             here[:] = values[: len(here)]
             shown.advance(len(here))

@@ -76,8 +76,7 @@ class Decoder:
         if len(ids) == 1:
             logits, state = self.model.step(tokens, self.state)  # (1, V)
         else:
-            chunk, state = self.model(tokens[None], self.state)  # (1, l, V)
-            logits = chunk[:, -1]
+            logits, state = self.model.last_logits(tokens[None], self.state)  # (1, V)
         self.state, self.unread = state, self.unread[len(ids) :]
         return logits[0]
 

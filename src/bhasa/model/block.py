@@ -8,12 +8,26 @@ from torch.nn import functional as F
 
 from bhasa.model.config import ModelConfig
 from bhasa.model.mixers import Mamba, MambaState
+from bhasa.ops import rms_norm
 
 
-def build_norm(config: ModelConfig) -> nn.Module:
+class RMSNorm(nn.RMSNorm):
+    """torch's, computed by `ops.rms_norm`."""
+
+    def __init__(self, width: int, eps: float, backend: str) -> None:
+        super().__init__(width, eps=eps)
+        self.backend = rms_norm.BACKENDS.known(backend)
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.eps is not None
+        return rms_norm.rms_norm(x, self.weight, self.eps, backend=self.backend)
+
+
+def build_norm(config: ModelConfig, backend: str = "auto") -> nn.Module:
     """RMSNorm or LayerNorm over d_model, computed in float32 in any precision."""
-    norm = nn.RMSNorm if config.norm == "rms" else nn.LayerNorm
-    return norm(config.d_model, eps=config.norm_eps)
+    if config.norm == "rms":
+        return RMSNorm(config.d_model, config.norm_eps, backend)
+    return nn.LayerNorm(config.d_model, eps=config.norm_eps)
 
 
 class GatedMLP(nn.Module):
@@ -38,9 +52,9 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
         super().__init__()
-        self.norm = build_norm(config)
+        self.norm = build_norm(config, backend)
         self.mixer = Mamba(config, backend)
-        self.norm2 = build_norm(config) if config.d_intermediate else None
+        self.norm2 = build_norm(config, backend) if config.d_intermediate else None
         self.mlp = GatedMLP(config) if config.d_intermediate else None
         self.dropout = nn.Dropout(config.dropout)
 

@@ -6,11 +6,13 @@ conversion. Each module initialises its own parameters when it is made, and noth
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from bhasa.model.block import Block, build_norm
 from bhasa.model.config import ModelConfig
 from bhasa.model.mixers import MambaState
+from bhasa.ops import cross_entropy, selective_scan
 
 State = list[MambaState]
 
@@ -23,12 +25,41 @@ def build(config: ModelConfig, *, seed: int, backend: str = "auto") -> "Language
 
 
 class Backbone(nn.Module):
+    """Everything but the output projection: token ids to what the logits are made from."""
+
     def __init__(self, config: ModelConfig, backend: str) -> None:
         super().__init__()
         self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
         nn.init.normal_(self.embeddings.weight, std=config.initializer_range)
         self.layers = nn.ModuleList(Block(config, backend) for _ in range(config.n_layer))
-        self.norm_f = build_norm(config)
+        self.norm_f = build_norm(config, backend)
+        self.activation_checkpointing = False
+        """Recompute each block in backward instead of keeping its activations: slower, far smaller."""
+
+    def forward(
+        self, input_ids: Tensor, state: State | None = None, segment_ids: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """input_ids (b, l) to (b, l, d_model) and the state after the last token."""
+        residual = self.embeddings(input_ids)  # (b, l, d_model)
+        after: State = []
+        for i, block in enumerate(self.layers):
+            before = state[i] if state else None
+            if self.activation_checkpointing and self.training:
+                residual, layer_state = checkpoint(block, residual, before, segment_ids, use_reentrant=False)
+            else:
+                residual, layer_state = block(residual, before, segment_ids)
+            after.append(layer_state)
+        return self.norm_f(residual), after
+
+    def step(self, input_ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """One token: input_ids (b,) to (b, d_model) and the state after it."""
+        residual = self.embeddings(input_ids)  # (b, d_model)
+        after: State = []
+        for block, before in zip(self.layers, state, strict=True):
+            assert isinstance(block, Block)
+            residual, layer_state = block.step(residual, before)
+            after.append(layer_state)
+        return self.norm_f(residual), after
 
 
 class LanguageModel(nn.Module):
@@ -36,15 +67,15 @@ class LanguageModel(nn.Module):
 
     def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
         super().__init__()
+        selective_scan.BACKENDS.require(backend)
         self.config = config
+        self.loss_backend = cross_entropy.BACKENDS.known(backend)
         self.backbone = Backbone(config, backend)
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.tie_embeddings:
             self.lm_head.weight = self.backbone.embeddings.weight
         else:
             nn.init.normal_(self.lm_head.weight, std=config.initializer_range)
-        self.activation_checkpointing = False
-        """Recompute each block in backward instead of keeping its activations: slower, far smaller."""
 
     def forward(
         self, input_ids: Tensor, state: State | None = None, *, segment_ids: Tensor | None = None
@@ -54,30 +85,53 @@ class LanguageModel(nn.Module):
         `state` is what an earlier call returned for the tokens before; segment_ids (b, l) separate packed
         documents, see `ops.segments`.
         """
-        residual = self.backbone.embeddings(input_ids)  # (b, l, d_model)
-        after: State = []
-        for i, block in enumerate(self.backbone.layers):
-            before = state[i] if state else None
-            if self.activation_checkpointing and self.training:
-                residual, layer_state = checkpoint(block, residual, before, segment_ids, use_reentrant=False)
-            else:
-                residual, layer_state = block(residual, before, segment_ids)
-            after.append(layer_state)
-        return self._logits(residual), after
+        hidden, state = self.backbone(input_ids, state, segment_ids)
+        return self.logits(hidden), state
+
+    def last_logits(self, input_ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """As `forward`, with the logits (b, vocab_size) of the last token alone."""
+        hidden, state = self.backbone(input_ids, state)  # (b, l, d_model)
+        return self.logits(hidden[:, -1]), state
 
     def step(self, input_ids: Tensor, state: State) -> tuple[Tensor, State]:
         """One token: input_ids (b,) to logits (b, vocab_size) and the state after it."""
-        residual = self.backbone.embeddings(input_ids)  # (b, d_model)
-        after: State = []
-        for block, before in zip(self.backbone.layers, state, strict=True):
-            assert isinstance(block, Block)
-            residual, layer_state = block.step(residual, before)
-            after.append(layer_state)
-        return self._logits(residual), after
+        hidden, state = self.backbone.step(input_ids, state)
+        return self.logits(hidden), state
+
+    def loss(
+        self,
+        input_ids: Tensor,
+        targets: Tensor,
+        *,
+        segment_ids: Tensor | None = None,
+        ignore_index: int = -100,
+    ) -> Tensor:
+        """Cross-entropy summed over the targets (b, l) that are not `ignore_index`, in nats, float32."""
+        hidden, _ = self.backbone(input_ids, None, segment_ids)
+        if type(self.lm_head) is nn.Linear:
+            return cross_entropy.cross_entropy(
+                hidden, self.lm_head.weight, targets, ignore_index=ignore_index, backend=self.loss_backend
+            )
+        # An adapter is around it, so only its own forward gives the logits.
+        logits = self.logits(hidden).flatten(0, 1)
+        return F.cross_entropy(logits, targets.flatten(), ignore_index=ignore_index, reduction="sum")
+
+    @torch.no_grad()
+    def token_losses(
+        self, input_ids: Tensor, targets: Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """-log p of each target (b, l), in nats, and the state after the last token."""
+        hidden, state = self.backbone(input_ids, state)
+        return cross_entropy.token_losses(hidden, self.lm_head.weight, targets), state
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first token, one entry a layer."""
         return [block.mixer.initial_state(batch_size) for block in self.backbone.layers]  # type: ignore[union-attr, operator]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(..., d_model) to float32 (..., vocab_size)."""
+        logits: Tensor = self.lm_head(hidden)
+        return logits.float()
 
     def num_parameters(self) -> int:
         """Trained numbers; a tied embedding counts once."""
@@ -93,7 +147,3 @@ class LanguageModel(nn.Module):
 
     def get_output_embeddings(self) -> nn.Module:
         return self.lm_head
-
-    def _logits(self, residual: Tensor) -> Tensor:
-        logits: Tensor = self.lm_head(self.backbone.norm_f(residual))
-        return logits.float()

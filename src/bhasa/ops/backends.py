@@ -1,13 +1,58 @@
-"""Choosing among the implementations of an operation, once, when a model is built."""
+"""The twins of an operation: what each needs, and which one is used."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
 
 from bhasa.errors import UserError
 
+Compute = TypeVar("Compute", bound=Callable[..., object])
 
-def choose(backend: str, available: Iterable[str], *, fastest: str) -> str:
-    """The implementation that `backend` names; "auto" is the fastest. What is not there is an error."""
-    name = fastest if backend == "auto" else backend
-    if name not in available:
-        raise UserError(f"backend: found '{backend}'; allowed: auto, {', '.join(available)}")
-    return name
+
+def anywhere(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Plain torch: there is always one."""
+    return None
+
+
+@dataclass(frozen=True)
+class Twin(Generic[Compute]):
+    """One implementation of an operation."""
+
+    compute: Compute
+    missing: Callable[[torch.device, torch.dtype], str | None] = anywhere
+    """Why it cannot compute on this device in this dtype; None when it can."""
+
+
+class Backends(dict[str, Twin[Compute]]):
+    """Twins by name, the fastest first.
+
+    "auto" is the first that can compute where it is asked to; one that is named and cannot is an error.
+    """
+
+    def resolve(self, backend: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
+        """The name of the twin that `backend` means on this device."""
+        missing = {name: twin.missing(device, dtype) for name, twin in self.items()}
+        there = [name for name, reason in missing.items() if reason is None]
+        if backend == "auto":
+            return there[0]
+        if backend not in there:
+            reason = f" ({missing[backend]})" if backend in missing else ""
+            raise UserError(
+                f"backend: found '{backend}'{reason}; allowed on {device}: auto, {', '.join(there)}"
+            )
+        return backend
+
+    def require(self, backend: str) -> None:
+        """Refuse a name that no twin has."""
+        if backend != "auto" and backend not in self:
+            raise UserError(f"backend: found '{backend}'; allowed: auto, {', '.join(self)}")
+
+    def known(self, backend: str) -> str:
+        """`backend` if a twin has that name, else "auto": not every operation of a model has the same."""
+        return backend if backend in self else "auto"
+
+    def reasons(self, device: torch.device) -> Mapping[str, str | None]:
+        """Each twin, and why it cannot be used on this device."""
+        return {name: twin.missing(device, torch.float32) for name, twin in self.items()}

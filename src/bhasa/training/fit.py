@@ -36,7 +36,7 @@ def fit(
     of the data: with them the run finds its own checkpoints, and no others, when it is started again.
     """
     model.to(hardware.torch_device())
-    model.activation_checkpointing = hardware.activation_checkpointing
+    model.backbone.activation_checkpointing = hardware.activation_checkpointing
     stepper = Stepper(
         model,
         build_optimizer(model.named_parameters(), config),
@@ -56,7 +56,7 @@ def fit(
         run = Run(name, config, steps, train_batches, validation_batches, folder, observe)
         announce(stepper, run)
         events = train(stepper, run)
-        model.activation_checkpointing = False
+        model.backbone.activation_checkpointing = False
         yield events
 
 

@@ -6,7 +6,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bhasa.errors import BhasaError
 from bhasa.hardware import HardwareProfile
@@ -37,8 +36,7 @@ def loss_sum(model: LanguageModel, part: Batch, hardware: HardwareProfile) -> Te
     arrays = (part.inputs, part.targets, part.segment_ids)  # (b, l) each
     inputs, targets, segment_ids = (torch.from_numpy(array).to(device) for array in arrays)
     with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-        logits, _ = model(inputs, segment_ids=segment_ids)  # (b, l, vocab_size)
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        return model.loss(inputs, targets, segment_ids=segment_ids, ignore_index=IGNORED)
 
 
 @torch.no_grad()

@@ -46,8 +46,8 @@ class Mamba(nn.Module):
         super().__init__()
         self.config = config
         d_inner, d_state, dt_rank = config.d_inner, config.d_state, config.resolved_dt_rank
-        self.conv_backend = causal_conv.resolve(backend if backend == "reference" else "auto")
-        self.scan_backend = selective_scan.resolve(backend)
+        self.conv_backend = causal_conv.BACKENDS.known(backend)
+        self.scan_backend = backend
 
         self.in_proj = nn.Linear(config.d_model, 2 * d_inner, bias=config.use_bias)
         # Holds the parameters under their published names and shapes; `causal_conv` does the work.

@@ -1,4 +1,4 @@
-"""The short causal convolution of Mamba, with its SiLU and its state: one public function, two twins.
+"""The short causal convolution of Mamba, with its SiLU and its state: one public function, several twins.
 
     y[t] = silu(bias + sum over k of weight[:, K-1-k] x[t-k])
 
@@ -6,24 +6,22 @@ The state is the last K - 1 inputs. Source: `causal_conv1d_fn` of Dao-AILab/caus
 time is the second axis, and packed documents are separated exactly.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bhasa.ops.backends import choose
+from bhasa.ops.backends import Backends, Twin
+from bhasa.ops.causal_conv.native import native_conv
 from bhasa.ops.causal_conv.reference import reference_conv
 from bhasa.ops.causal_conv.shifted import shifted_conv
+from bhasa.ops.causal_conv.twin import Conv
+from bhasa.ops.native import missing
 
-Conv = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-
-BACKENDS: dict[str, Conv] = {"reference": reference_conv, "shifted": shifted_conv}
-
-
-def resolve(backend: str) -> str:
-    """The name of a twin; "auto" is the fastest there is."""
-    return choose(backend, BACKENDS, fastest="shifted")
+BACKENDS: Backends[Conv] = Backends(
+    native=Twin(native_conv, missing),
+    shifted=Twin(shifted_conv),
+    reference=Twin(reference_conv),
+)
 
 
 def causal_conv(
@@ -40,14 +38,15 @@ def causal_conv(
     Args: x (b, l, d); weight (d, K); bias (d,) or None; initial_state (b, d, K - 1), zero if absent;
     segment_ids (b, l), see `ops.segments`.
     """
-    taps = weight.shape[1]
+    length, before = x.shape[1], weight.shape[1] - 1
     if initial_state is None:
-        initial_state = x.new_zeros(x.shape[0], x.shape[2], taps - 1)
-    window = torch.cat([initial_state.transpose(1, 2).to(x.dtype), x], dim=1)  # (b, K - 1 + l, d)
-    y = BACKENDS[resolve(backend)](window, weight.to(x.dtype), segment_ids)
-    if bias is not None:
-        y = y + bias.to(x.dtype)
-    return F.silu(y), window[:, x.shape[1] :].transpose(1, 2).clone()  # a view would keep all of x alive
+        initial_state = x.new_zeros(x.shape[0], x.shape[2], before)
+    initial_state = initial_state.to(x.dtype)
+    conv = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
+    y = conv(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype), initial_state, segment_ids)
+    last = x[:, max(0, length - before) :].transpose(1, 2)  # (b, d, K - 1 or, of a short x, all)
+    final_state = torch.cat([initial_state[:, :, min(length, before) :], last], dim=2)
+    return y, final_state
 
 
 def causal_conv_step(

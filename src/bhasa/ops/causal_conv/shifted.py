@@ -3,10 +3,11 @@
 from torch import Tensor
 
 from bhasa.ops import segments
+from bhasa.ops.causal_conv.twin import with_sums
 
 
-def shifted_conv(window: Tensor, weight: Tensor, segment_ids: Tensor | None) -> Tensor:
-    """The same arguments and result as `reference_conv`."""
+def sums(window: Tensor, weight: Tensor, segment_ids: Tensor | None) -> Tensor:
+    """The same arguments and result as the sums of `reference.py`."""
     taps = weight.shape[1]
     length = window.shape[1] - taps + 1
     y = window[:, taps - 1 :] * weight[:, taps - 1]
@@ -17,3 +18,6 @@ def shifted_conv(window: Tensor, weight: Tensor, segment_ids: Tensor | None) -> 
             earlier = earlier * segments.same_as(segment_ids, back)[..., None]
         y = y.addcmul(earlier, weight[:, first])
     return y
+
+
+shifted_conv = with_sums(sums)

@@ -8,25 +8,23 @@ and algorithm 2; `selective_scan_ref` in state-spaces/mamba. Differences: time i
 sequence, the initial and final states are differentiable, and packed documents are separated exactly.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bhasa.ops import segments
-from bhasa.ops.backends import choose
+from bhasa.ops.backends import Backends, Twin
+from bhasa.ops.native import missing
 from bhasa.ops.selective_scan.chunked import chunked_scan
+from bhasa.ops.selective_scan.native import native_scan
 from bhasa.ops.selective_scan.reference import reference_scan
+from bhasa.ops.selective_scan.twin import Scan
 
-Scan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
-
-BACKENDS: dict[str, Scan] = {"reference": reference_scan, "chunked": chunked_scan}
-
-
-def resolve(backend: str) -> str:
-    """The name of a twin; "auto" is the fastest there is."""
-    return choose(backend, BACKENDS, fastest="chunked")
+BACKENDS: Backends[Scan] = Backends(
+    native=Twin(native_scan, missing),
+    chunked=Twin(chunked_scan),
+    reference=Twin(reference_scan),
+)
 
 
 def selective_scan(
@@ -50,17 +48,12 @@ def selective_scan(
     float64 when x is.
     """
     precise = torch.float64 if x.dtype == torch.float64 else torch.float32
-    u, dt, A, B, C, D = (tensor.to(precise) for tensor in (x, dt, A, B, C, D))
-    dt = F.softplus(dt if dt_bias is None else dt + dt_bias)
+    A, D = A.to(precise), D.to(precise)
     if initial_state is None:
-        initial_state = u.new_zeros(u.shape[0], *A.shape)
+        initial_state = A.new_zeros(x.shape[0], *A.shape)
     keep = None if segment_ids is None else ~segments.starts(segment_ids)
-    scan = BACKENDS[resolve(backend)]
-    y, final_state = scan(dt * u, dt, A, B, C, initial_state.to(precise), keep)
-    y = y + D * u
-    if z is not None:
-        y = y * F.silu(z.to(precise))
-    return y.to(x.dtype), final_state
+    scan = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
+    return scan(x, dt, A, B, C, D, z, dt_bias, initial_state.to(precise), keep)
 
 
 def selective_step(

@@ -12,16 +12,21 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from bhasa.ops.selective_scan.twin import with_recurrence
+
 CHUNK = 32  # steps; the (CHUNK, b, d, n) buffers should stay in cache
 
 
-def chunked_scan(
+def recurrence(
     u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor, keep: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The same arguments and results as `reference_scan`."""
+    """The same arguments and results as the recurrence of `reference.py`."""
     with torch.autocast(u.device.type, enabled=False):  # which would round its matmuls to half precision
         y, final_state = _ChunkedScan.apply(u, dt, A, B, C, state, keep)
     return y, final_state
+
+
+chunked_scan = with_recurrence(recurrence)
 
 
 class _ChunkedScan(torch.autograd.Function):

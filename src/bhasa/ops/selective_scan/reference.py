@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from bhasa.ops.selective_scan.twin import with_recurrence
 
-def reference_scan(
+
+def recurrence(
     u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor, keep: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """u = dt x and dt (b, l, d), A (d, n), B and C (b, l, n), state (b, d, n), keep (b, l) bool or None.
@@ -19,3 +21,6 @@ def reference_scan(
         state = decay * state + u[:, t, :, None] * B[:, t, None, :]  # (b, d, n)
         outputs.append((state * C[:, t, None, :]).sum(-1))  # (b, d)
     return torch.stack(outputs, dim=1), state
+
+
+reference_scan = with_recurrence(recurrence)

@@ -1,0 +1,29 @@
+"""The native CPU kernels: C++ without torch's headers, built with the package, called through ctypes.
+
+The C++ beside this file is compiled by `setup.py` once for each instruction set into one library, which
+chooses the best version that the processor runs. It computes in float32 and on the CPU.
+"""
+
+from bhasa.ops.native.library import call, choose, missing
+from bhasa.ops.native.structures import (
+    ConvArguments,
+    NormArguments,
+    ScanArguments,
+    Sequence,
+    SoftmaxArguments,
+    address,
+    plain,
+)
+
+__all__ = [
+    "ConvArguments",
+    "NormArguments",
+    "ScanArguments",
+    "Sequence",
+    "SoftmaxArguments",
+    "address",
+    "call",
+    "choose",
+    "missing",
+    "plain",
+]

@@ -1,0 +1,61 @@
+// What the kernels are called with. `library.py` has the same structures in the same order.
+#pragma once
+
+#include <cstdint>
+
+constexpr int SCAN_GROUP = 64;  // channels of one unit of work
+constexpr int CONV_GROUP = 64;
+constexpr int ROW_BLOCK = 32;
+constexpr int MAX_TAPS = 16;
+constexpr int SCAN_CHUNK = 32;  // steps between saved states
+constexpr int MAX_STATES = 256;
+constexpr int MAX_LANES = 16;   // of the widest vectors: what saved states are padded to
+
+// A (batch, length, width) tensor whose last axis is contiguous.
+struct Sequence {
+  float* data;
+  int64_t batch_stride, time_stride;
+};
+
+struct ScanArguments {
+  int64_t batch, length, channels, states;
+  Sequence x, dt, z, B, C;        // z.data may be null
+  const float *A, *D, *dt_bias;   // (channels, states), (channels), (channels) or null
+  const uint8_t* keep;            // (batch, length) or null; 0 forgets the earlier state
+  float* initial_state;           // (batch, channels, states)
+  float* saved;                   // (batch, chunks, padded channels, states) or null
+  Sequence y;                     // forward: output; backward: its gradient
+  float* final_state;             // forward: output; backward: its gradient
+  Sequence dx, ddt, dz;           // from here on backward only
+  float *dB, *dC;                 // (groups, batch, length, states): summed over groups by the caller
+  float *dA, *dD, *ddt_bias;      // (batch, channels, ...): summed over the batch by the caller
+  float* dinitial_state;          // (batch, channels, states)
+};
+
+struct ConvArguments {
+  int64_t batch, length, channels, taps;
+  Sequence x;
+  const float *weight, *bias;     // (taps, channels), (channels) or null
+  const float* before;            // (batch, taps - 1, channels): the inputs before the first one
+  const int64_t* segment_ids;     // (batch, length) or null
+  Sequence y;                     // forward: output; backward: its gradient
+  Sequence dx;                    // from here on backward only
+  // Zeros when called; the first two are summed over the batch by the caller.
+  float *dweight, *dbias, *dbefore;  // (batch, taps, channels), (batch, channels), (batch, taps - 1, channels)
+};
+
+struct NormArguments {
+  int64_t rows, width;
+  float eps;
+  const float *x, *weight;        // (rows, width), (width)
+  float* y;                       // (rows, width); forward: output; backward: its gradient
+  float* scale;                   // (rows): the reciprocal root mean square
+  float *dx, *dweight;            // backward only: (rows, width), (blocks of rows, width)
+};
+
+struct SoftmaxArguments {
+  int64_t rows, columns, first_column;  // one block of the vocabulary
+  float* logits;                  // (rows, columns)
+  const int64_t* targets;         // (rows); negative: no loss
+  float *largest, *total, *target_logit;  // (rows): over the columns seen so far
+};

@@ -1,0 +1,73 @@
+"""The arguments of the kernels: the structures of `arguments.h`, in the same order."""
+
+import ctypes
+
+from torch import Tensor
+
+POINTER, SIZE = ctypes.c_void_p, ctypes.c_int64
+
+SCAN_GROUP, SCAN_CHUNK, ROW_BLOCK, MAX_STATES, MAX_TAPS, MAX_LANES = 64, 32, 32, 256, 16, 16
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """In float32 with its last axis contiguous: what a `Sequence` can describe."""
+    tensor = tensor.float()
+    return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] == 1 else tensor.contiguous()
+
+
+def address(tensor: Tensor | None) -> int | None:
+    """Where a contiguous tensor lies; None is a null pointer."""
+    if tensor is None:
+        return None
+    assert tensor.is_contiguous()
+    return tensor.data_ptr()
+
+
+class Sequence(ctypes.Structure):
+    """A (b, l, d) tensor whose last axis is contiguous."""
+
+    _fields_ = [("data", POINTER), ("batch_stride", SIZE), ("time_stride", SIZE)]
+
+    @classmethod
+    def of(cls, tensor: Tensor | None) -> "Sequence":
+        if tensor is None:
+            return cls(None, 0, 0)
+        assert tensor.stride(2) == 1 or tensor.shape[2] == 1
+        return cls(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+
+
+class ScanArguments(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("batch", "length", "channels", "states")),
+        *((name, Sequence) for name in ("x", "dt", "z", "B", "C")),
+        *((name, POINTER) for name in ("A", "D", "dt_bias", "keep", "initial_state", "saved")),
+        ("y", Sequence),
+        ("final_state", POINTER),
+        *((name, Sequence) for name in ("dx", "ddt", "dz")),
+        *((name, POINTER) for name in ("dB", "dC", "dA", "dD", "ddt_bias", "dinitial_state")),
+    ]
+
+
+class ConvArguments(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("batch", "length", "channels", "taps")),
+        ("x", Sequence),
+        *((name, POINTER) for name in ("weight", "bias", "before", "segment_ids")),
+        *((name, Sequence) for name in ("y", "dx")),
+        *((name, POINTER) for name in ("dweight", "dbias", "dbefore")),
+    ]
+
+
+class NormArguments(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("rows", "width")),
+        ("eps", ctypes.c_float),
+        *((name, POINTER) for name in ("x", "weight", "y", "scale", "dx", "dweight")),
+    ]
+
+
+class SoftmaxArguments(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("rows", "columns", "first_column")),
+        *((name, POINTER) for name in ("logits", "targets", "largest", "total", "target_logit")),
+    ]

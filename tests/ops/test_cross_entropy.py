@@ -1,0 +1,121 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bhasa.ops import cross_entropy as module
+from bhasa.ops.cross_entropy import BACKENDS, blocks, cross_entropy, token_losses
+
+ROWS, WIDTH, VOCABULARY = 70, 33, 301
+
+
+@pytest.fixture
+def case():
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(VOCABULARY, (2, ROWS // 2), generator=generator)
+    targets[:, ::5] = -100
+    hidden = torch.randn(2, ROWS // 2, WIDTH, generator=generator)
+    return hidden, torch.randn(VOCABULARY, WIDTH, generator=generator), targets
+
+
+@pytest.fixture(params=["one block", "many blocks"])
+def block_size(request, monkeypatch):
+    if request.param == "many blocks":
+        monkeypatch.setattr(blocks, "COLUMNS", 64)
+        monkeypatch.setattr(blocks, "LOGITS", 64 * 9)
+
+
+def loss_and_gradients(case, backend, dtype):
+    hidden, weight, targets = case
+    leaves = [hidden.to(dtype).requires_grad_(), weight.to(dtype).requires_grad_()]
+    loss = cross_entropy(*leaves, targets, backend=backend)
+    return [loss.detach(), *torch.autograd.grad(loss / 7, leaves)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_loss_and_gradients_are_as_exact_as_pytorchs(case, block_size, backend):
+    exact = loss_and_gradients(case, "reference", torch.float64)
+    plain = loss_and_gradients(case, "reference", torch.float32)
+    found = loss_and_gradients(case, backend, torch.float32)
+    for truth, theirs, ours in zip(exact, plain, found, strict=True):
+        allowed = 2 * (theirs - truth).abs().max() + 1e-6 * truth.abs().max()
+        assert (ours - truth).abs().max() <= allowed
+
+
+def test_the_chunked_loss_in_float64_is_the_whole_one(case, block_size):
+    whole, chunked = (loss_and_gradients(case, name, torch.float64) for name in ("reference", "chunked"))
+    for expected, found in zip(whole, chunked, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_what_is_frozen_gets_no_gradient(case, backend, frozen):
+    leaves = [part.clone().requires_grad_(i != frozen) for i, part in enumerate(case[:2])]
+    cross_entropy(*leaves, case[2], backend=backend).backward()
+    assert leaves[frozen].grad is None
+    expected = loss_and_gradients(case, "reference", torch.float32)[2 - frozen] * 7
+    torch.testing.assert_close(leaves[1 - frozen].grad, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_without_targets_the_loss_is_zero(case, backend):
+    hidden, weight, targets = case
+    hidden = hidden.clone().requires_grad_()
+    loss = cross_entropy(hidden, weight, torch.full_like(targets, -100), backend=backend)
+    loss.backward()
+    assert loss == 0
+    assert hidden.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_logits_of_any_size_stay_finite(case, backend):
+    hidden, weight, targets = case
+    for value in loss_and_gradients((hidden * 1e4, weight * 1e3, targets), backend, torch.float32):
+        assert value.isfinite().all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_broken_state_is_not_laundered(case, backend):
+    hidden, weight, targets = case
+    hidden = hidden.clone()
+    hidden[0, 1] = torch.nan
+    assert cross_entropy(hidden, weight, targets, backend=backend).isnan()
+
+
+@pytest.mark.parametrize("backend", ["native", "chunked"])
+def test_under_autocast_products_are_in_half_precision_and_sums_are_not(case, backend):
+    exact = loss_and_gradients(case, "reference", torch.float64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = loss_and_gradients(case, backend, torch.float32)
+    assert [value.dtype for value in found] == [torch.float32] * 3
+    for truth, ours in zip(exact, found, strict=True):
+        assert 0 < (ours - truth).abs().max() <= 0.05 * truth.abs().max()
+
+
+def test_the_losses_of_single_tokens(case, block_size):
+    hidden, weight, targets = case
+    logits = F.linear(hidden, weight).flatten(0, 1)
+    expected = F.cross_entropy(logits, targets.flatten(), reduction="none").view(targets.shape)
+    torch.testing.assert_close(token_losses(hidden, weight, targets), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_plain_torch_gives_the_same_losses_of_single_tokens(case, monkeypatch):
+    hidden, weight, targets = case
+    native = token_losses(hidden, weight, targets)
+    monkeypatch.setattr(module, "missing", lambda device, dtype: "not built")
+    torch.testing.assert_close(token_losses(hidden, weight, targets), native, rtol=1e-5, atol=1e-5)
+
+
+def test_logits_are_never_held_whole(case, monkeypatch):
+    largest = []
+    mm = torch.mm
+
+    def watched(*arguments):
+        product = mm(*arguments)
+        largest.append(product.numel())
+        return product
+
+    monkeypatch.setattr(blocks, "LOGITS", 10 * VOCABULARY)
+    monkeypatch.setattr(torch, "mm", watched)
+    loss_and_gradients(case, "chunked", torch.float32)
+    assert max(largest) == 10 * VOCABULARY

@@ -1,0 +1,114 @@
+"""The native kernels, in the version for each instruction set that this processor runs."""
+
+import ctypes
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from bhasa.ops import native
+from bhasa.ops.causal_conv import causal_conv
+from bhasa.ops.cross_entropy import cross_entropy
+from bhasa.ops.native import structures
+from bhasa.ops.rms_norm import rms_norm
+from bhasa.ops.selective_scan import selective_scan
+
+CPU = torch.device("cpu")
+pytestmark = pytest.mark.skipif(
+    native.missing(CPU, torch.float32) is not None, reason="the kernels are not built"
+)
+
+
+@pytest.fixture(params=["avx512", "avx2", "portable"])
+def version(request):
+    if native.choose(request.param) is None:
+        pytest.skip(f"this processor does not run {request.param}")
+    yield request.param
+    native.choose("")
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def scan_case(length, d, n):
+    return {
+        "x": normal(2, length, d),
+        "dt": normal(2, length, d, seed=1) - 2,
+        "A": -torch.exp(normal(d, n)),
+        "B": normal(2, length, n, seed=2),
+        "C": normal(2, length, n, seed=3),
+        "D": normal(d),
+        "z": normal(2, length, d, seed=4),
+        "dt_bias": normal(d, seed=5),
+        "initial_state": normal(2, d, n),
+        "segment_ids": torch.arange(length).div(50, rounding_mode="floor").repeat(2, 1),
+    }
+
+
+@pytest.mark.parametrize(("length", "d", "n"), [(65, 70, 16), (130, 16, 5), (33, 3, 17)])
+def test_the_scan(assert_as_exact_as_the_reference, version, length, d, n):
+    assert_as_exact_as_the_reference(selective_scan, scan_case(length, d, n), "native")
+
+
+@pytest.mark.parametrize(("length", "d", "taps"), [(130, 70, 4), (65, 3, 7), (2, 16, 4)])
+def test_the_convolution(assert_as_exact_as_the_reference, version, length, d, taps):
+    case = {
+        "x": normal(2, length, d),
+        "weight": normal(d, taps),
+        "bias": normal(d, seed=1),
+        "initial_state": normal(2, d, taps - 1),
+        "segment_ids": torch.arange(length).div(50, rounding_mode="floor").repeat(2, 1),
+    }
+    assert_as_exact_as_the_reference(causal_conv, case, "native")
+
+
+def test_norm_and_loss(version):
+    x, weight, targets = normal(70, 33), normal(301, 33, seed=1), torch.arange(70)
+    exact = rms_norm(x.double(), weight[0].double(), 1e-5)
+    torch.testing.assert_close(
+        rms_norm(x, weight[0], 1e-5, backend="native").double(), exact, rtol=1e-5, atol=1e-6
+    )
+    exact = cross_entropy(x.double(), weight.double(), targets)
+    torch.testing.assert_close(
+        cross_entropy(x, weight, targets, backend="native").double(), exact, rtol=1e-6, atol=0
+    )
+
+
+def test_a_version_that_does_not_exist_is_not_chosen():
+    assert native.choose("sse9") is None
+    assert native.choose("") in ("avx512", "avx2", "portable")
+
+
+def test_the_limits_are_those_of_the_header():
+    header = (Path(native.__file__).parent / "arguments.h").read_text()
+    constants = dict(re.findall(r"constexpr int (\w+) = (\d+);", header))
+    for name in ("SCAN_GROUP", "SCAN_CHUNK", "ROW_BLOCK", "MAX_STATES", "MAX_TAPS", "MAX_LANES"):
+        assert getattr(structures, name) == int(constants[name])
+
+
+@pytest.mark.parametrize(
+    "name", ["Sequence", "ScanArguments", "ConvArguments", "NormArguments", "SoftmaxArguments"]
+)
+def test_the_structures_are_those_of_the_header(name):
+    header = (Path(native.__file__).parent / "arguments.h").read_text()
+    body = re.search(rf"struct {name} \{{(.*?)\n\}};", header, re.DOTALL)
+    assert body is not None
+    declarations = re.sub(r"//.*", "", body[1])
+    fields = [
+        re.sub(r"^(const |int64_t|uint8_t|float|Sequence|\s|\*)+", "", field).strip()
+        for declaration in declarations.split(";")
+        for field in declaration.split(",")
+        if field.strip()
+    ]
+    kind: type[ctypes.Structure] = getattr(structures, name)
+    assert [field[0] for field in kind._fields_] == fields
+
+
+def test_what_the_kernels_do_not_hold_is_refused():
+    x, B = normal(1, 4, 8), normal(1, 4, 257)
+    with pytest.raises(ValueError, match="at most 16 taps"):
+        causal_conv(x, normal(8, 17), None, backend="native")
+    with pytest.raises(ValueError, match="at most 256"):
+        selective_scan(x, x, -normal(8, 257).exp(), B, B, normal(8), backend="native")
