@@ -134,6 +134,21 @@ def test_fp16_skips_a_step_whose_gradient_overflows_and_backs_off(make_stepper, 
     assert stepper.scaler.get_scale() == 2.0**39
 
 
+def test_fp16_gives_up_when_no_loss_scale_makes_the_gradient_finite(make_stepper, batches, snapshot):
+    stepper = make_stepper(precision="fp16")
+    stepper.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    broken = Broken(batches, stepper, "nan")
+    before = snapshot(stepper)
+    step(stepper, broken, 0)  # the scale falls to 1, which may be enough
+    with pytest.raises(
+        BhasaError, match=r"step 1: .* weights were left .* lower .*learning_rate.* bf16 or fp32"
+    ) as raised:
+        step(stepper, broken, 1)
+    assert raised.value.exit_code == 1
+    after = snapshot(stepper)
+    assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("weight"))
+
+
 @pytest.mark.parametrize("micro_batch", [1, 2, 5, 8])
 def test_validation_is_the_mean_per_target_for_any_micro_batch(make_stepper, batches, micro_batch):
     model = make_stepper(dropout=0.5).model.train()

@@ -93,6 +93,7 @@ class Stepper:
             group["lr"] = rate
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self._refuse_exhausted_scale(step)
         self.optimizer.zero_grad(set_to_none=True)
         return StepResult(float(total), norm, sum(part.inputs.size for part in parts))
 
@@ -103,4 +104,13 @@ class Stepper:
             raise BhasaError(
                 f"step {step}: loss {loss}, gradient norm {norm}: not finite, so the weights were left as "
                 "they were; lower this stage's learning_rate and run again"
+            )
+
+    def _refuse_exhausted_scale(self, step: int) -> None:
+        # Halved at each overflow. Below 1 it would shrink gradients, so they overflow for another reason.
+        if self.scaler.get_scale() < 1:
+            raise BhasaError(
+                f"step {step}: the gradient is not finite at any fp16 loss scale down to 1, so the weights "
+                "were left as they were; lower this stage's learning_rate, or choose a hardware.profile "
+                "whose precision is bf16 or fp32, and run again"
             )
