@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bhasa.errors import UserError
-from bhasa.hardware import HardwareProfile
+from bhasa.hardware import HardwareProfile, machine
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
@@ -26,3 +26,10 @@ def test_threads_are_set():
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_the_machine_names_what_decides_the_bits():
+    found = machine()
+    assert found.keys() >= {"bhasa", "torch", "python", "blas", "instruction_set", "threads"}
+    assert found["threads"] == torch.get_num_threads()
+    assert ("gpu" in found) == torch.cuda.is_available()

@@ -7,7 +7,6 @@ LayerNorm, the folder *is* the Hugging Face layout and opens there with no code 
 """
 
 import json
-import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from tokenizers import Tokenizer
 import bhasa
 from bhasa import journal
 from bhasa.errors import UserError
+from bhasa.hardware import machine
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel
 from bhasa.tokens.special import END_OF_TEXT, END_OF_TURN
@@ -165,18 +165,6 @@ def from_published(published: Mapping[str, Any], where: str) -> ModelConfig:
     if isinstance(inner, int) and isinstance(width, int) and width > 0:
         values["expand"] = inner // width  # Falcon-Mamba's file says expand 16 and means 2
     return ModelConfig.parse(values, where)
-
-
-def machine() -> dict[str, Any]:
-    """What besides data and parameters decides the bits: versions, instruction set, threads."""
-    return {
-        "bhasa": bhasa.__version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-        "blas": "mkl" if torch.backends.mkl.is_available() else "other",
-        "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-    }
 
 
 _REMEDY = "run `dvc repro`, which makes what is missing, or `dvc checkout` to restore the last good one"

@@ -1,13 +1,14 @@
-"""How to run: device, precision, micro-batch, threads. Never what to learn."""
+"""How to run: device, precision, micro-batch, threads, and what the machine is. Never what to learn."""
 
 import ctypes
 import functools
 import platform
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+import bhasa
 from bhasa.errors import UserError
 from bhasa.params import Config
 
@@ -64,3 +65,19 @@ def _keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def machine() -> dict[str, Any]:
+    """What besides data and parameters decides the bits: versions, instruction set, threads, the card."""
+    import torch
+
+    card = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {
+        "bhasa": bhasa.__version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "blas": "mkl" if torch.backends.mkl.is_available() else "other",
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        **card,
+    }

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bhasa.hardware import HardwareProfile
+from bhasa.hardware import HardwareProfile, machine
 from bhasa.model.language_model import LanguageModel
 from bhasa.training import checkpoint
 from bhasa.training.config import TrainingConfig
@@ -48,6 +48,7 @@ def fit(
         "model": model.config.as_mapping(),
         "config": config.as_mapping(),
         "hardware": hardware.as_mapping(),
+        "machine": machine(),
         "steps": steps,
         "seed": seed,
         **facts,
