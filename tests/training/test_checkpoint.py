@@ -1,8 +1,10 @@
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from bhasa.errors import BhasaError, UserError
 from bhasa.training import checkpoint
@@ -122,6 +124,44 @@ def test_if_all_are_damaged_the_run_says_so_and_changes_nothing(saved, make_step
 def test_a_half_written_draft_is_no_checkpoint(saved, make_stepper):
     shutil.move(saved / "step-00000004", saved / ".step-00000004.123.draft")
     assert restore(saved, make_stepper()) == 2
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Set how many bytes the disk has left."""
+    usage = SimpleNamespace()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    return lambda size: setattr(usage, "free", size)
+
+
+def test_one_checkpoint_more_than_is_kept_must_fit(tmp_path, make_stepper, free):
+    model = make_stepper().model
+    needed = (checkpoint.KEEP + 1) * 12 * model.num_parameters()
+    free(needed)
+    checkpoint.require_space(tmp_path, model)
+    free(needed - 1)
+    with pytest.raises(UserError, match=r"keeping 3 checkpoints needs .* GB free; make room"):
+        checkpoint.require_space(tmp_path, model)
+
+
+def test_only_what_is_trained_needs_room(tmp_path, make_stepper, free):
+    model = make_stepper().model
+    model.requires_grad_(False).backbone.norm_f.requires_grad_(True)
+    free((checkpoint.KEEP + 1) * 12 * 16)
+    checkpoint.require_space(tmp_path, model)
+
+
+def test_a_resumed_run_needs_only_what_is_not_there_yet(saved, make_stepper, free):
+    model = make_stepper().model
+    there = sum(path.stat().st_size for path in saved.glob("step-*/*"))
+    free((checkpoint.KEEP + 1) * 12 * model.num_parameters() - there)
+    checkpoint.require_space(saved, model)
+
+
+def test_a_checkpoint_is_as_large_as_is_said(saved, make_stepper):
+    tensors = saved / "step-00000004" / "model.safetensors", saved / "step-00000004/optimizer.safetensors"
+    values = sum(t.numel() for path in tensors for t in load_file(path).values() if t.ndim)
+    assert 4 * values == checkpoint.BYTES_PER_PARAMETER * make_stepper().model.num_parameters()
 
 
 def test_a_run_folder_is_one_process_s_and_goes_when_the_block_succeeds(workspace):

@@ -1,7 +1,11 @@
 """Which run a start goes on with: the one that would have given the same bits, and no other."""
 
+import shutil
+from types import SimpleNamespace
+
 import pytest
 
+from bhasa.errors import UserError
 from bhasa.hardware import HardwareProfile, machine
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
@@ -51,3 +55,9 @@ def test_a_machine_that_rounds_differently_starts_anew(start, monkeypatch, chang
     start(stop=3)
     monkeypatch.setattr(fit_module, "machine", lambda: machine() | change)
     assert start(stop=2) == [1, 2]
+
+
+def test_no_room_for_the_checkpoints_is_said_before_the_first_step(start, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
+    with pytest.raises(UserError, match=r"checkpoints needs .* make room and run again"):
+        start(stop=1)

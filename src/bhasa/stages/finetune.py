@@ -77,7 +77,7 @@ def run(
     steps = config.steps(train.rows_per_epoch)
     model = bundle.load(base, hardware.torch_device())
     weights = journal.sha256_file(base / bundle.WEIGHTS)
-    journal.require_space(finetuned, 4 * 2 * model.num_parameters(), "the tuned model")
+    journal.require_space(finetuned, 4 * 2 * model.num_parameters(), "the tuned model and its adapter")
     provenance = {
         "seed": seed,
         "base_sha256": weights,

@@ -75,7 +75,7 @@ def run(
     data = journal.sha256_folder(tokens)
     architecture = architecture.model_copy(update={"vocab_size": train.vocab_size})
     model = build(architecture, seed=derive(seed, "initial weights"))
-    journal.require_space(base, 4 * 4 * model.num_parameters(), "the model and its checkpoints")
+    journal.require_space(base, 4 * model.num_parameters(), "the model")
     provenance = {
         "seed": seed,
         "tokens_sha256": data,

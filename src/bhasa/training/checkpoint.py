@@ -25,6 +25,7 @@ from bhasa.errors import BhasaError, UserError
 
 KEEP = 2
 FORMAT = 1
+BYTES_PER_PARAMETER = 3 * 4  # the weight and AdamW's two moments, float32
 _FILES = _WEIGHTS, _MOMENTS = "model.safetensors", "optimizer.safetensors"
 
 
@@ -54,6 +55,18 @@ def run_folder(stage: str, run: str) -> Iterator[Path]:
         shutil.rmtree(folder)
     finally:
         lock.release()
+
+
+def require_space(folder: Path, model: nn.Module) -> None:
+    """Refuse to start a run whose checkpoints, those already there aside, do not fit on the disk.
+
+    While one is written, the `KEEP` before it are still there. At the end it is only those, so there is room
+    for the trained weights in the folder that the run was for.
+    """
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    there = sum(path.stat().st_size for path in folder.glob("step-*/*"))
+    needed = (KEEP + 1) * BYTES_PER_PARAMETER * trained - there
+    journal.require_space(folder, needed, f"keeping {KEEP + 1} checkpoints")
 
 
 def save(

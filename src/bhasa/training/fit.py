@@ -54,6 +54,7 @@ def fit(
         **facts,
     }
     with checkpoint.run_folder(name, checkpoint.fingerprint(identity)) as folder:
+        checkpoint.require_space(folder, model)
         run = Run(name, config, steps, train_batches, validation_batches, folder, observe)
         announce(stepper, run)
         events = train(stepper, run)
