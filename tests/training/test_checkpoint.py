@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -173,7 +175,7 @@ def test_a_run_folder_is_one_process_s_and_goes_when_the_block_succeeds(workspac
         with checkpoint.run_folder("pretrain", "other"):
             pass
         assert folder.is_dir()
-    assert not folder.exists()
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_a_run_folder_stays_when_the_block_fails_and_is_free_again(workspace):
@@ -181,6 +183,42 @@ def test_a_run_folder_stays_when_the_block_fails_and_is_free_again(workspace):
         (folder / "kept").mkdir() or (folder / "kept").write_text("a folder is no file")
     with checkpoint.run_folder("pretrain", "abc") as folder:
         assert (folder / "kept").exists()
+
+
+def abandon(runs, name, days, *, with_folder=True):
+    """Leave an unfinished run that was touched so many days ago."""
+    runs.mkdir(parents=True, exist_ok=True)
+    then = time.time() - days * 24 * 3600
+    (runs / f"{name}.lock").touch()
+    os.utime(runs / f"{name}.lock", (then, then))
+    if with_folder:
+        (runs / name / "step-00000002").mkdir(parents=True)
+        os.utime(runs / name, (then, then))
+
+
+def test_abandoned_runs_go_when_another_of_their_stage_starts(workspace, capsys):
+    ckpt = workspace / ".bhasa" / "ckpt"
+    abandon(ckpt / "pretrain", "old", 31)
+    abandon(ckpt / "pretrain", "lock-alone", 31, with_folder=False)
+    abandon(ckpt / "pretrain", "young", 29)
+    abandon(ckpt / "finetune", "other", 31)
+    with checkpoint.run_folder("pretrain", "mine"):
+        pass
+    assert {path.name for path in (ckpt / "pretrain").iterdir()} == {"young", "young.lock"}
+    assert (ckpt / "finetune" / "other").is_dir()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "not touched for 30 days: lock-alone, old" in line
+
+
+def test_an_old_run_that_somebody_trains_or_goes_on_with_stays(workspace, capsys):
+    runs = workspace / ".bhasa" / "ckpt" / "pretrain"
+    abandon(runs, "resumed", 31)
+    with checkpoint.run_folder("pretrain", "resumed") as folder:
+        os.utime(folder, (0, 0))
+        with checkpoint.run_folder("pretrain", "other"):
+            pass
+        assert (folder / "step-00000002").is_dir()
+    assert capsys.readouterr().err == ""
 
 
 def test_the_fingerprint_knows_every_fact_and_no_order():
