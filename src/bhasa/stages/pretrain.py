@@ -26,17 +26,21 @@ def command(
     curves: Annotated[Path, typer.Option(help="Folder to write: loss, rate and gradient norm by step.")],
 ) -> None:
     """Train the base model; stopped and started again, it goes on where it was."""
+    from bhasa.experiment import Experiment, check_together
     from bhasa.hardware import HardwareProfile
     from bhasa.model.config import ModelConfig
-    from bhasa.stages import read_seed, tracked
-    from bhasa.training.config import PretrainConfig, PretrainPreset
+    from bhasa.stages import tracked
+    from bhasa.training.config import PretrainPreset
 
+    experiment = Experiment.load(params)
+    architecture, profile = ModelConfig.load(model), HardwareProfile.load(hardware)
+    check_together(experiment, architecture, profile)  # the last moment before the longest stage
     with tracked("pretrain", params) as tracker:
         run(
-            PretrainConfig.load(params, "pretrain"),
-            seed=read_seed(params),
-            architecture=ModelConfig.load(model),
-            hardware=HardwareProfile.load(hardware),
+            experiment.pretrain,
+            seed=experiment.seed,
+            architecture=architecture,
+            hardware=profile,
             preset=PretrainPreset.load(training),
             tokenizer=tokenizer,
             tokens=tokens,
