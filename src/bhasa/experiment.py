@@ -57,7 +57,7 @@ def check(params: Path, pipeline: Path) -> None:
     architecture = ModelConfig.load(pipeline / "model" / f"{experiment.model.size}.yaml")
     hardware = HardwareProfile.load(pipeline / "hardware" / f"{experiment.hardware.profile}.yaml")
     PretrainPreset.load(pipeline / "training" / f"{experiment.training.preset}.yaml")
-    hardware.torch_device()
+    hardware.require_device()
     check_together(experiment, architecture, hardware)
 
 

@@ -32,8 +32,24 @@ class HardwareProfile(Config):
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads; null is one per core. Matrix products round differently with another number."""
 
+    @property
     def torch_device(self) -> "torch.device":
-        """The device, after setting the threads. A device that is not there is an error, never replaced."""
+        import torch
+
+        return torch.device(self.device)
+
+    def prepare(self) -> "torch.device":
+        """Set threads and allocator, once, before a stage computes anything; returns the device."""
+        import torch
+
+        self.require_device()
+        _keep_freed_memory()
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        return self.torch_device
+
+    def require_device(self) -> None:
+        """Raise `UserError` for a device that is not there; it is never replaced by another."""
         import torch
 
         available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -43,10 +59,6 @@ class HardwareProfile(Config):
                 f"hardware.profile: its device is '{self.device}', this machine has: {there}; "
                 "choose another, e.g. `dvc exp run -S hardware.profile=cpu`"
             )
-        _keep_freed_memory()
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        return torch.device(self.device)
 
     def torch_dtype(self) -> "torch.dtype":
         """The dtype of matrix products on this machine."""

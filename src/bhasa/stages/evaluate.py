@@ -71,7 +71,7 @@ def run(
     from bhasa.evaluation.samples import as_markdown, continuations, replies
     from bhasa.journal import write_json, write_text
 
-    device = profile.torch_device()
+    device = profile.prepare()
     texts = load_texts(documents, max_bytes=config.max_bytes)
     values: dict[str, Any] = {
         "documents": len(texts),

@@ -74,6 +74,7 @@ def run(
     from bhasa.training.curves import write_curves
     from bhasa.training.fit import fit, summary
 
+    hardware.prepare()
     training = config.applied_to(preset)
     train, validation = (open_split(tokens, split, tokenizer=tokenizer) for split in ("train", "validation"))
     data = journal.sha256_folder(tokens)

@@ -34,8 +34,9 @@ def fit(
     The run's checkpoints are removed only when that block succeeds: a kill or a full disk while the model
     is written costs no training. `facts` are what besides the arguments decides the result, such as hashes
     of the data: with them the run finds its own checkpoints, and no others, when it is started again.
+    The caller has prepared `hardware`, whose threads are part of that too.
     """
-    model.to(hardware.torch_device())
+    model.to(hardware.torch_device)
     model.activation_checkpointing = hardware.activation_checkpointing
     stepper = Stepper(
         model,

@@ -33,7 +33,7 @@ class StepResult:
 
 def loss_sum(model: LanguageModel, part: Batch, hardware: HardwareProfile) -> Tensor:
     """Cross-entropy summed over the target tokens of some rows, in nats."""
-    device, dtype = hardware.torch_device(), hardware.torch_dtype()
+    device, dtype = hardware.torch_device, hardware.torch_dtype()
     arrays = (part.inputs, part.targets, part.segment_ids)  # (b, l) each
     inputs, targets, segment_ids = (torch.from_numpy(array).to(device) for array in arrays)
     with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -67,7 +67,7 @@ class Stepper:
     ) -> None:
         self.model, self.optimizer, self.hardware = model, optimizer, hardware
         self.clip_norm, self.seed = clip_norm, seed
-        self.device = hardware.torch_device()
+        self.device = hardware.torch_device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=hardware.torch_dtype() == torch.float16)
 
     def train_step(self, batches: Batches, step: int, *, sequences: int, rate: float) -> StepResult:
