@@ -27,6 +27,8 @@ STEPS = 14
 
 
 class Batches:
+    rows_per_epoch = 1000
+
     def batch(self, step, batch_size, rows):
         draws = [np.random.default_rng([step, row]).integers(0, 40, 17) for row in range(batch_size)[rows]]
         tokens = np.stack(draws)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from bhasa.errors import BhasaError
 from bhasa.hardware import HardwareProfile
-from bhasa.tokens.loader import IGNORED
+from bhasa.tokens.loader import IGNORED, Batch
 from bhasa.training.step import mean_loss
 
 
@@ -159,6 +159,22 @@ def test_validation_is_the_mean_per_target_for_any_micro_batch(make_stepper, bat
         logits, _ = model(inputs, segment_ids=segments)
     expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
     assert found == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("micro_batch", [2, 3, 100])
+def test_a_split_smaller_than_asked_for_is_counted_once(make_stepper, batches, micro_batch):
+    class Few:  # begins again after three rows, as the loaders do
+        rows_per_epoch = 3
+
+        def batch(self, step, batch_size, rows):
+            parts = [batches.batch(0, 3, slice(i % 3, i % 3 + 1)) for i in range(batch_size)[rows]]
+            return Batch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    model = make_stepper().model
+    hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=micro_batch)
+    once = mean_loss(model, batches, 3, hardware)
+    assert mean_loss(model, Few(), 7, hardware) == pytest.approx(once, rel=1e-6)
+    assert mean_loss(model, Few(), 2, hardware) == mean_loss(model, batches, 2, hardware)
 
 
 def test_ignored_targets_have_no_gradient(make_stepper, batches):

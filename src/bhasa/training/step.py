@@ -18,6 +18,9 @@ from bhasa.tokens.loader import IGNORED, Batch
 class Batches(Protocol):
     """Where training rows come from: row r of step s is a function of (s, r) alone."""
 
+    rows_per_epoch: int
+    """Rows there are; over the steps each comes once before any comes again."""
+
     def batch(self, step: int, batch_size: int, rows: slice) -> Batch: ...
 
 
@@ -43,8 +46,9 @@ def loss_sum(model: LanguageModel, part: Batch, hardware: HardwareProfile) -> Te
 
 @torch.no_grad()
 def mean_loss(model: LanguageModel, batches: Batches, sequences: int, hardware: HardwareProfile) -> float:
-    """Mean cross-entropy per target token over the first `sequences` rows, in nats."""
+    """Mean cross-entropy per target token over the first `sequences` rows, or all there are, in nats."""
     model.eval()
+    sequences = min(sequences, batches.rows_per_epoch)
     total, targets, size = 0.0, 0, hardware.micro_batch
     for start in range(0, sequences, size):
         part = batches.batch(0, sequences, slice(start, min(start + size, sequences)))
