@@ -193,14 +193,30 @@ def test_tensors_of_another_shape_are_named_with_both_shapes(folder):
     [
         ({"model_type": "falcon_mamba"}, "model_type: found 'falcon_mamba'; allowed: mamba, bhasa"),
         ({"hidden_act": "gelu"}, "hidden_act: found 'gelu'; allowed: silu"),
-        ({"state_size": "16"}, "d_state: found '16'"),
-        ({"hidden_size": None}, "d_model: missing"),
+        ({"state_size": "16"}, "config.json: state_size: found '16'"),
+        ({"hidden_size": None}, "config.json: hidden_size: missing"),
+        ({"time_step_min": 0.5}, r"config.json: time_step_min \(0.5\) must not exceed time_step_max \(0.1\)"),
+        ({"time_step_rank": 99}, r"time_step_rank \(99\) must not exceed expand \* hidden_size \(48\)"),
+        (
+            {"intermediate_size": 50},
+            r"intermediate_size: found 50; allowed: a multiple of hidden_size \(24\)",
+        ),
+        ({"intermediate_size": 0}, "intermediate_size: found 0; allowed: a multiple of hidden_size"),
     ],
 )
 def test_an_architecture_that_is_not_ours_is_refused(folder, changes, message):
     rewrite_config(folder, **changes)
     with pytest.raises(UserError, match=message):
         bundle.load(folder)
+
+
+def test_every_mistake_of_a_file_is_in_its_own_words_and_its_path_as_it_is(folder):
+    moved = folder.rename(folder.with_name("d_model"))
+    rewrite_config(moved, state_size=0, num_hidden_layers=0)
+    with pytest.raises(UserError) as raised:
+        bundle.load(moved)
+    lines = [line.removeprefix(f"{moved}/config.json: ") for line in str(raised.value).splitlines()]
+    assert sorted(line.partition(":")[0] for line in lines) == ["num_hidden_layers", "state_size"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"version": "1.0"}'])

@@ -1,3 +1,4 @@
+import errno
 import importlib
 import os
 import subprocess
@@ -75,12 +76,20 @@ def test_a_missing_option_is_exit_code_2():
             1,
             "no room left on the disk for models/base",
         ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded"),
+            1,
+            "no room left in the quota of this user; what stood",
+        ),
+        (OSError(27, "File too large", "from", None, "to"), 1, "or `ulimit -f` allows for to; what stood"),
+        (OSError("5000 requested and 359 written"), 1, "no room left on the disk"),  # NumPy
         (PermissionError(13, "Permission denied", "data"), 1, "data: Permission denied"),
         (MemoryError(), 1, "not enough memory"),
         # torch and the libraries written in Rust have no classes of their own for these
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), 1, "not enough memory"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."), 1, "not enough memory"),
         (Exception("I/O error: No space left on device (os error 28)"), 1, "no room left on the disk"),
+        (Exception("I/O error: File too large (os error 27)"), 1, "larger than this disk or `ulimit -f`"),
     ],
 )
 def test_errors_become_one_message(error, code, words):

@@ -1,16 +1,21 @@
 """Every preset that ships, and what the documentation promises of it."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import typer
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 from bhasa.errors import UserError
 from bhasa.experiment import Experiment, check
 from bhasa.hardware import HardwareProfile
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel
+from bhasa.stages import pretrain
 from bhasa.training.config import PretrainPreset
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +81,57 @@ def test_an_unknown_preset_is_answered_with_those_there_are(choice, tmp_path):
     yaml.dump(params, tmp_path / "params.yaml")
     with pytest.raises(UserError, match=r"defalt.yaml: no such file.*; there are: "):
         check(tmp_path / "params.yaml", PIPELINE)
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    """A copy of the presets, with an architecture that has an MLP besides."""
+    folder = shutil.copytree(PIPELINE, tmp_path / "pipeline")
+    (folder / "model" / "mlp.yaml").write_text("d_model: 32\nn_layer: 2\nd_intermediate: 48\n")
+    return folder
+
+
+def params_with(folder, **changes):
+    """params.yaml with `section__key=value` changed."""
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    for name, value in changes.items():
+        section, key = name.split("__")
+        params[section][key] = value
+    yaml.dump(params, folder / "params.yaml")
+    return folder / "params.yaml"
+
+
+def test_targets_of_fine_tuning_are_held_against_the_chosen_architecture(pipeline, tmp_path):
+    check(params_with(tmp_path, model__size="mlp", finetune__targets=["in_proj", "fc1"]), pipeline)
+    wrong = params_with(tmp_path, finetune__targets=["in_proj", "fc1"])
+    message = "finetune.targets: fc1: no such projection in the model; there are: dt_proj, in_proj, out_proj"
+    with pytest.raises(UserError, match=message):
+        check(wrong, pipeline)
+
+
+def test_a_model_that_no_batch_makes_fit_is_refused(pipeline, tmp_path, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=3_000_000_000))
+    check(params_with(tmp_path, model__size="medium"), pipeline)
+    message = r"model.size: training 39\d,\d+,\d+ parameters takes more than 6.4 GB of memory, cpu has 3.0 GB"
+    with pytest.raises(UserError, match=message):
+        check(params_with(tmp_path, model__size="large"), pipeline)
+    with pytest.raises(UserError, match=r"smaller model.size or tokenize.vocab_size"):
+        check(params_with(tmp_path, model__size="small", tokenize__vocab_size=1 << 20), pipeline)
+
+
+def test_pretrain_finds_before_it_starts_what_would_stop_a_stage_after_it(pipeline, tmp_path):
+    params = params_with(tmp_path, finetune__targets=["fc1"])
+    app = typer.Typer()
+    app.command()(pretrain.command)
+    presets = {"model": "model/tiny", "hardware": "hardware/cpu", "training": "training/fast"}
+    options = ["--params", str(params)]
+    for name, preset in presets.items():
+        options += [f"--{name}", str(pipeline / f"{preset}.yaml")]
+    for name in ("tokenizer", "tokens", "base", "report", "curves"):
+        options += [f"--{name}", str(tmp_path / "nowhere" / name)]
+    with pytest.raises(UserError, match=r"finetune.targets: fc1: no such projection"):
+        CliRunner().invoke(app, options, catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

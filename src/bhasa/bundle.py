@@ -7,7 +7,7 @@ LayerNorm, the folder *is* the Hugging Face layout and opens there with no code 
 """
 
 import json
-import platform
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 import bhasa
 from bhasa import journal
 from bhasa.errors import UserError
+from bhasa.hardware import machine
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel
 from bhasa.tokens.special import END_OF_TEXT, END_OF_TURN
@@ -163,20 +164,23 @@ def from_published(published: Mapping[str, Any], where: str) -> ModelConfig:
     values |= {key: published[key] for key in _OWN_KEYS if key in published}
     inner, width = published.get("intermediate_size"), published.get("hidden_size")
     if isinstance(inner, int) and isinstance(width, int) and width > 0:
+        if inner <= 0 or inner % width:
+            raise UserError(
+                f"{where}: intermediate_size: found {inner}; allowed: a multiple of hidden_size ({width})"
+            )
         values["expand"] = inner // width  # Falcon-Mamba's file says expand 16 and means 2
-    return ModelConfig.parse(values, where)
+    try:
+        return ModelConfig.parse(values, where)
+    except UserError as error:
+        raise UserError(_in_published_keys(str(error), where)) from None
 
 
-def machine() -> dict[str, Any]:
-    """What besides data and parameters decides the bits: versions, instruction set, threads."""
-    return {
-        "bhasa": bhasa.__version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-        "blas": "mkl" if torch.backends.mkl.is_available() else "other",
-        "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-    }
+def _in_published_keys(message: str, where: str) -> str:
+    """Lines of an error, each of which begins with `where`, with the file's names of keys for ours."""
+    found = (line.removeprefix(where) for line in message.splitlines())
+    return "\n".join(
+        where + re.sub(r"\w+", lambda word: _PUBLISHED_KEYS.get(word[0], word[0]), line) for line in found
+    )
 
 
 _REMEDY = "run `dvc repro`, which makes what is missing, or `dvc checkout` to restore the last good one"

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -17,6 +18,12 @@ VERBS = {
     "chat": ("bhasa.tools.chat", "Talk with the tuned model."),
     "report": ("bhasa.tools.report", "Show what the last run measured."),
     "check": ("bhasa.tools.check", "Check params.yaml and the presets it chooses."),
+}
+
+_UNWRITTEN = {
+    errno.ENOSPC: ("no room left on the disk", "Make room"),
+    errno.EDQUOT: ("no room left in the quota of this user", "Make room"),
+    errno.EFBIG: ("a file grew larger than this disk or `ulimit -f` allows", "Raise that limit"),
 }
 
 
@@ -64,9 +71,9 @@ def _explain(error: Exception) -> tuple[str, int] | None:
 
     if isinstance(error, BhasaError):
         return str(error), error.exit_code
-    if _no_room(error):
-        place = f" for {error.filename}" if isinstance(error, OSError) and error.filename else ""
-        return f"no room left on the disk{place}; what stood there is whole. Make room and run again", 1
+    if (number := _write_failure(error)) in _UNWRITTEN:
+        what, remedy = _UNWRITTEN[number]
+        return f"{what}{_place(error)}; what stood there is whole. {remedy} and run again", 1
     if isinstance(error, OSError):
         return f"{error.filename or 'system'}: {error.strerror or error}", 1
     if _no_memory(error):
@@ -74,11 +81,19 @@ def _explain(error: Exception) -> tuple[str, int] | None:
     return None
 
 
-def _no_room(error: Exception) -> bool:
-    codes = (errno.ENOSPC, errno.EDQUOT)
-    if isinstance(error, OSError):
-        return error.errno in codes
-    return any(f"(os error {code})" in str(error) for code in codes)  # safetensors, tokenizers: from Rust
+def _write_failure(error: Exception) -> int | None:
+    """The error number; NumPy and the libraries written in Rust have it in their text or not at all."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if re.search(r"\d+ requested and \d+ written", str(error)):
+        return errno.ENOSPC
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
+
+
+def _place(error: Exception) -> str:
+    path = isinstance(error, OSError) and (error.filename2 or error.filename)  # a copy names its source first
+    return f" for {path}" if path else ""
 
 
 def _no_memory(error: Exception) -> bool:

@@ -52,8 +52,27 @@ class Experiment(Config):
 
 
 def check(params: Path, pipeline: Path) -> None:
-    """Raise `UserError` for the first mistake in `params` or in the presets that it chooses."""
+    """Raise `UserError` for the first mistake in `params`, in the presets it chooses, or between them."""
     experiment = Experiment.load(params)
-    ModelConfig.load(pipeline / "model" / f"{experiment.model.size}.yaml")
-    HardwareProfile.load(pipeline / "hardware" / f"{experiment.hardware.profile}.yaml").torch_device()
+    architecture = ModelConfig.load(pipeline / "model" / f"{experiment.model.size}.yaml")
+    hardware = HardwareProfile.load(pipeline / "hardware" / f"{experiment.hardware.profile}.yaml")
     PretrainPreset.load(pipeline / "training" / f"{experiment.training.preset}.yaml")
+    hardware.require_device()
+    check_together(experiment, architecture, hardware)
+
+
+def check_together(experiment: Experiment, architecture: ModelConfig, hardware: HardwareProfile) -> None:
+    """Raise `UserError` where values that are each allowed do not fit one another.
+
+    Without this, a later stage would find it, when the hours of the stages before it are spent.
+    """
+    import torch
+
+    from bhasa.finetuning.projections import require_projections
+    from bhasa.model.language_model import LanguageModel
+    from bhasa.training.estimate import require_memory
+
+    with torch.device("meta"):  # names and sizes alone
+        model = LanguageModel(architecture.model_copy(update={"vocab_size": experiment.tokenize.vocab_size}))
+    require_memory(model.num_parameters(), hardware.device)
+    require_projections(model, experiment.finetune.targets)

@@ -1,13 +1,14 @@
-"""How to run: device, precision, micro-batch, threads. Never what to learn."""
+"""How to run: device, precision, micro-batch, threads, and what the machine is. Never what to learn."""
 
 import ctypes
 import functools
 import platform
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+import bhasa
 from bhasa.errors import UserError
 from bhasa.params import Config
 
@@ -31,8 +32,24 @@ class HardwareProfile(Config):
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads; null is one per core. Matrix products round differently with another number."""
 
+    @property
     def torch_device(self) -> "torch.device":
-        """The device, after setting the threads. A device that is not there is an error, never replaced."""
+        import torch
+
+        return torch.device(self.device)
+
+    def prepare(self) -> "torch.device":
+        """Set threads and allocator, once, before a stage computes anything; returns the device."""
+        import torch
+
+        self.require_device()
+        _keep_freed_memory()
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        return self.torch_device
+
+    def require_device(self) -> None:
+        """Raise `UserError` for a device that is not there; it is never replaced by another."""
         import torch
 
         available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -42,10 +59,6 @@ class HardwareProfile(Config):
                 f"hardware.profile: its device is '{self.device}', this machine has: {there}; "
                 "choose another, e.g. `dvc exp run -S hardware.profile=cpu`"
             )
-        _keep_freed_memory()
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        return torch.device(self.device)
 
     def torch_dtype(self) -> "torch.dtype":
         """The dtype of matrix products on this machine."""
@@ -64,3 +77,19 @@ def _keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def machine() -> dict[str, Any]:
+    """What besides data and parameters decides the bits: versions, instruction set, threads, the card."""
+    import torch
+
+    card = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {
+        "bhasa": bhasa.__version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "blas": "mkl" if torch.backends.mkl.is_available() else "other",
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        **card,
+    }

@@ -181,7 +181,20 @@ def test_no_chat_data_is_said_before_training(raw: Path) -> None:
     (raw / "tool.py").unlink()
     for n in range(60):
         (raw / f"{n}.txt").write_text(f"text number {n}\n" * 10)
-    with pytest.raises(UserError, match="no conversation to fine-tune on"):
+    with pytest.raises(UserError, match=r"too few conversations .*\(train 0, validation 0\)"):
+        run(FOLDER)
+
+
+def test_chat_data_that_leaves_none_to_validate_on_are_refused_too(raw: Path) -> None:
+    (raw / "tool.py").unlink()
+    for n in range(60):
+        (raw / f"{n}.txt").write_text(f"text number {n}\n" * 10)
+    talks = [
+        [{"role": "user", "content": f"after {n}?"}, {"role": "assistant", "content": f"{n + 1}"}]
+        for n in range(3)
+    ]
+    (raw / "talk.jsonl").write_text("".join(json.dumps({"messages": talk}) + "\n" for talk in talks))
+    with pytest.raises(UserError, match=r"too few conversations .*\(train [123], validation 0\)"):
         run(FOLDER)
 
 

@@ -62,17 +62,16 @@ def _workspace(tmp_path, monkeypatch):
 
 
 def run_pretrain(inputs: Path, out: Path, **changed) -> dict:
-    paths = {"tokenizer": inputs / "tokenizer", "tokens": inputs / "documents"}
+    options = {"tokenizer": inputs / "tokenizer", "tokens": inputs / "documents", "hardware": HARDWARE}
     return pretrain.run(
         PretrainConfig(max_steps=6),
         seed=1,
         architecture=ModelConfig(d_model=16, n_layer=2),
-        hardware=HARDWARE,
         preset=PretrainPreset(**SHARED, tokens=10_000, validate_every=3),
         base=out / "base",
         report=out / "pretrain.json",
         curves=out / "pretrain",
-        **({"tracker": NullTracker()} | paths | changed),
+        **({"tracker": NullTracker()} | options | changed),
     )
 
 
@@ -80,16 +79,15 @@ def run_finetune(inputs: Path, out: Path, **changed) -> dict:
     config = FinetuneConfig(
         **SHARED, rank=2, alpha=4.0, targets=("in_proj", "out_proj"), max_steps=4, validate_every=2
     )
-    paths = {"base": out / "base", "tokens": inputs / "chat"}
+    options = {"base": out / "base", "tokens": inputs / "chat", "hardware": HARDWARE}
     return finetune.run(
         changed.pop("config", config),
         seed=1,
-        hardware=HARDWARE,
         adapter=out / "adapter",
         finetuned=out / "finetuned",
         report=out / "finetune.json",
         curves=out / "finetune",
-        **({"tracker": NullTracker()} | paths | changed),
+        **({"tracker": NullTracker()} | options | changed),
     )
 
 
@@ -105,7 +103,7 @@ def test_both_stages_learn_and_repeat_to_the_byte(inputs, tmp_path):
         assert learnt["parameters"] == bundle.load(out / "base").num_parameters()
         assert tuned["validation_loss"] < tuned["initial_validation_loss"]
     assert hashes[0] == hashes[1]
-    assert not list((tmp_path / ".bhasa/ckpt").glob("*/*/*")), "state of finished runs must go"
+    assert not list((tmp_path / ".bhasa/ckpt").glob("*/*")), "state of finished runs must go"
 
 
 class Observer(NullTracker):
@@ -181,3 +179,13 @@ def test_a_missing_base_is_named(inputs, tmp_path):
     shutil.copytree(inputs / "tokenizer", tmp_path / "base")
     with pytest.raises(UserError, match=r"base/config.json: no such file.*dvc repro"):
         run_finetune(inputs, tmp_path)
+
+
+def test_threads_are_set_once_a_stage_and_not_in_each_step(inputs, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    hardware = HARDWARE.model_copy(update={"threads": 1})
+    run_pretrain(inputs, tmp_path, hardware=hardware)
+    base = Path(shutil.copytree(tmp_path / "base", tmp_path / "copy"))
+    run_finetune(inputs, tmp_path, base=base, hardware=hardware)
+    assert asked == [1, 1]

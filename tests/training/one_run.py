@@ -27,6 +27,8 @@ STEPS = 14
 
 
 class Batches:
+    rows_per_epoch = 1000
+
     def batch(self, step, batch_size, rows):
         draws = [np.random.default_rng([step, row]).integers(0, 40, 17) for row in range(batch_size)[rows]]
         tokens = np.stack(draws)
@@ -43,13 +45,15 @@ def run(output, observe=lambda values, step: None):
         checkpoint_every=4,
     )
     model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=40, d_state=4, dropout=0.2), seed=0)
+    hardware = HardwareProfile(device="cpu", precision="fp16", micro_batch=2, threads=1)
+    hardware.prepare()
     with fit(
         "pretrain",
         model,
         config,
         steps=STEPS,
         seed=1,
-        hardware=HardwareProfile(device="cpu", precision="fp16", micro_batch=2, threads=1),
+        hardware=hardware,
         train_batches=Batches(),
         validation_batches=Batches(),
         facts={},

@@ -1,8 +1,12 @@
 import json
+import os
 import shutil
+import time
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from bhasa.errors import BhasaError, UserError
 from bhasa.training import checkpoint
@@ -124,6 +128,44 @@ def test_a_half_written_draft_is_no_checkpoint(saved, make_stepper):
     assert restore(saved, make_stepper()) == 2
 
 
+@pytest.fixture
+def free(monkeypatch):
+    """Set how many bytes the disk has left."""
+    usage = SimpleNamespace()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    return lambda size: setattr(usage, "free", size)
+
+
+def test_one_checkpoint_more_than_is_kept_must_fit(tmp_path, make_stepper, free):
+    model = make_stepper().model
+    needed = (checkpoint.KEEP + 1) * 12 * model.num_parameters()
+    free(needed)
+    checkpoint.require_space(tmp_path, model)
+    free(needed - 1)
+    with pytest.raises(UserError, match=r"keeping 3 checkpoints needs .* GB free; make room"):
+        checkpoint.require_space(tmp_path, model)
+
+
+def test_only_what_is_trained_needs_room(tmp_path, make_stepper, free):
+    model = make_stepper().model
+    model.requires_grad_(False).backbone.norm_f.requires_grad_(True)
+    free((checkpoint.KEEP + 1) * 12 * 16)
+    checkpoint.require_space(tmp_path, model)
+
+
+def test_a_resumed_run_needs_only_what_is_not_there_yet(saved, make_stepper, free):
+    model = make_stepper().model
+    there = sum(path.stat().st_size for path in saved.glob("step-*/*"))
+    free((checkpoint.KEEP + 1) * 12 * model.num_parameters() - there)
+    checkpoint.require_space(saved, model)
+
+
+def test_a_checkpoint_is_as_large_as_is_said(saved, make_stepper):
+    tensors = saved / "step-00000004" / "model.safetensors", saved / "step-00000004/optimizer.safetensors"
+    values = sum(t.numel() for path in tensors for t in load_file(path).values() if t.ndim)
+    assert 4 * values == checkpoint.BYTES_PER_PARAMETER * make_stepper().model.num_parameters()
+
+
 def test_a_run_folder_is_one_process_s_and_goes_when_the_block_succeeds(workspace):
     with checkpoint.run_folder("pretrain", "abc") as folder:
         assert folder == workspace / ".bhasa" / "ckpt" / "pretrain" / "abc"
@@ -133,7 +175,7 @@ def test_a_run_folder_is_one_process_s_and_goes_when_the_block_succeeds(workspac
         with checkpoint.run_folder("pretrain", "other"):
             pass
         assert folder.is_dir()
-    assert not folder.exists()
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_a_run_folder_stays_when_the_block_fails_and_is_free_again(workspace):
@@ -141,6 +183,42 @@ def test_a_run_folder_stays_when_the_block_fails_and_is_free_again(workspace):
         (folder / "kept").mkdir() or (folder / "kept").write_text("a folder is no file")
     with checkpoint.run_folder("pretrain", "abc") as folder:
         assert (folder / "kept").exists()
+
+
+def abandon(runs, name, days, *, with_folder=True):
+    """Leave an unfinished run that was touched so many days ago."""
+    runs.mkdir(parents=True, exist_ok=True)
+    then = time.time() - days * 24 * 3600
+    (runs / f"{name}.lock").touch()
+    os.utime(runs / f"{name}.lock", (then, then))
+    if with_folder:
+        (runs / name / "step-00000002").mkdir(parents=True)
+        os.utime(runs / name, (then, then))
+
+
+def test_abandoned_runs_go_when_another_of_their_stage_starts(workspace, capsys):
+    ckpt = workspace / ".bhasa" / "ckpt"
+    abandon(ckpt / "pretrain", "old", 31)
+    abandon(ckpt / "pretrain", "lock-alone", 31, with_folder=False)
+    abandon(ckpt / "pretrain", "young", 29)
+    abandon(ckpt / "finetune", "other", 31)
+    with checkpoint.run_folder("pretrain", "mine"):
+        pass
+    assert {path.name for path in (ckpt / "pretrain").iterdir()} == {"young", "young.lock"}
+    assert (ckpt / "finetune" / "other").is_dir()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "not touched for 30 days: lock-alone, old" in line
+
+
+def test_an_old_run_that_somebody_trains_or_goes_on_with_stays(workspace, capsys):
+    runs = workspace / ".bhasa" / "ckpt" / "pretrain"
+    abandon(runs, "resumed", 31)
+    with checkpoint.run_folder("pretrain", "resumed") as folder:
+        os.utime(folder, (0, 0))
+        with checkpoint.run_folder("pretrain", "other"):
+            pass
+        assert (folder / "step-00000002").is_dir()
+    assert capsys.readouterr().err == ""
 
 
 def test_the_fingerprint_knows_every_fact_and_no_order():

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import bhasa
+
+PACKAGE = str(Path(bhasa.__file__).parents[1])  # the one under test, not another that is installed
 PROGRAM = Path(__file__).with_name("one_run.py")
 FILES = ["model.safetensors", "curves/train.csv", "curves/validation.csv", "curves/loss.png"]
 
@@ -29,7 +32,7 @@ def start(folder, *fault):
     return subprocess.run(
         [sys.executable, PROGRAM, folder / "out", *map(str, fault)],
         cwd=folder,
-        env={"DVC_ROOT": str(folder), "PATH": "", "HOME": str(folder)},
+        env={"DVC_ROOT": str(folder), "PATH": "", "HOME": str(folder), "PYTHONPATH": PACKAGE},
         capture_output=True,
         text=True,
     )

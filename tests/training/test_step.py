@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from bhasa.errors import BhasaError
 from bhasa.hardware import HardwareProfile
-from bhasa.tokens.loader import IGNORED
+from bhasa.tokens.loader import IGNORED, Batch
 from bhasa.training.step import mean_loss
 
 
@@ -134,6 +134,21 @@ def test_fp16_skips_a_step_whose_gradient_overflows_and_backs_off(make_stepper, 
     assert stepper.scaler.get_scale() == 2.0**39
 
 
+def test_fp16_gives_up_when_no_loss_scale_makes_the_gradient_finite(make_stepper, batches, snapshot):
+    stepper = make_stepper(precision="fp16")
+    stepper.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    broken = Broken(batches, stepper, "nan")
+    before = snapshot(stepper)
+    step(stepper, broken, 0)  # the scale falls to 1, which may be enough
+    with pytest.raises(
+        BhasaError, match=r"step 1: .* weights were left .* lower .*learning_rate.* bf16 or fp32"
+    ) as raised:
+        step(stepper, broken, 1)
+    assert raised.value.exit_code == 1
+    after = snapshot(stepper)
+    assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("weight"))
+
+
 @pytest.mark.parametrize("micro_batch", [1, 2, 5, 8])
 def test_validation_is_the_mean_per_target_for_any_micro_batch(make_stepper, batches, micro_batch):
     model = make_stepper(dropout=0.5).model.train()
@@ -144,6 +159,22 @@ def test_validation_is_the_mean_per_target_for_any_micro_batch(make_stepper, bat
         logits, _ = model(inputs, segment_ids=segments)
     expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
     assert found == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("micro_batch", [2, 3, 100])
+def test_a_split_smaller_than_asked_for_is_counted_once(make_stepper, batches, micro_batch):
+    class Few:  # begins again after three rows, as the loaders do
+        rows_per_epoch = 3
+
+        def batch(self, step, batch_size, rows):
+            parts = [batches.batch(0, 3, slice(i % 3, i % 3 + 1)) for i in range(batch_size)[rows]]
+            return Batch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    model = make_stepper().model
+    hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=micro_batch)
+    once = mean_loss(model, batches, 3, hardware)
+    assert mean_loss(model, Few(), 7, hardware) == pytest.approx(once, rel=1e-6)
+    assert mean_loss(model, Few(), 2, hardware) == mean_loss(model, batches, 2, hardware)
 
 
 def test_ignored_targets_have_no_gradient(make_stepper, batches):

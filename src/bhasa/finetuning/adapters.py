@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch import nn
 
 from bhasa import journal
-from bhasa.errors import BhasaError, UserError
+from bhasa.errors import BhasaError
 from bhasa.finetuning.config import FinetuneConfig
+from bhasa.finetuning.projections import require_projections
 from bhasa.model.language_model import LanguageModel
 from bhasa.tokens.special import ASSISTANT, END_OF_TURN, SYSTEM, USER
 
@@ -23,14 +23,7 @@ MARKS = (USER, ASSISTANT, END_OF_TURN, SYSTEM)
 
 def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftModel:
     """Put adapters into `model` in place and freeze the rest; returns peft's handle on it."""
-    linear = {name.rpartition(".")[2] for name, m in model.named_modules() if isinstance(m, nn.Linear)}
-    linear.discard("lm_head")  # may be the embedding too, which merging would change with it
-    unmatched = [target for target in config.targets if target not in linear]
-    if unmatched:
-        raise UserError(
-            f"finetune.targets: {', '.join(unmatched)}: no such projection in the model; "
-            f"there are: {', '.join(sorted(linear))}"
-        )
+    require_projections(model, config.targets)
     lora = LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,  # type: ignore[arg-type]  # a float is as good

@@ -71,7 +71,7 @@ def run(
     from bhasa.evaluation.samples import as_markdown, continuations, replies
     from bhasa.journal import write_json, write_text
 
-    device = profile.torch_device()
+    device = profile.prepare()
     texts = load_texts(documents, max_bytes=config.max_bytes)
     values: dict[str, Any] = {
         "documents": len(texts),
@@ -140,6 +140,7 @@ def _speed(
 
     from bhasa import bundle
     from bhasa.evaluation.speed import measure
+    from bhasa.hardware import machine
     from bhasa.inference.text import document_ids
     from bhasa.journal import sha256_file
 
@@ -147,7 +148,7 @@ def _speed(
     return {
         "model_sha256": sha256_file(folder / bundle.WEIGHTS),
         "device": str(next(model.parameters()).device),
-        "machine": bundle.machine(),
+        "machine": machine(),
         "finetuned": asdict(measured),
     }
 

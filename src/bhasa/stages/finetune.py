@@ -67,6 +67,7 @@ def run(
     from bhasa.training.fit import fit, summary
     from bhasa.training.step import mean_loss
 
+    device = hardware.prepare()
     train = ChatLoader(
         open_split(tokens, "train", tokenizer=base), config.context_length, seed=derive(seed, "chat order")
     )
@@ -75,9 +76,9 @@ def run(
     )
     data = journal.sha256_folder(tokens)
     steps = config.steps(train.rows_per_epoch)
-    model = bundle.load(base, hardware.torch_device())
+    model = bundle.load(base, device)
     weights = journal.sha256_file(base / bundle.WEIGHTS)
-    journal.require_space(finetuned, 4 * 2 * model.num_parameters(), "the tuned model")
+    journal.require_space(finetuned, 4 * 2 * model.num_parameters(), "the tuned model and its adapter")
     provenance = {
         "seed": seed,
         "base_sha256": weights,

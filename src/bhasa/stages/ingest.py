@@ -111,10 +111,13 @@ def _check_not_empty(report: Mapping[str, Any]) -> None:
             f"ingest.sources: too few documents for all splits ({counts}). {_remedy()} Raising "
             "ingest.validation_fraction and ingest.test_fraction also helps"
         )
-    if not report["chat"]["train"]["conversations"]:
+    talks = {split: report["chat"][split]["conversations"] for split in ("train", "validation")}
+    if not all(talks.values()):
+        counts = ", ".join(f"{split} {count}" for split, count in talks.items())
         raise UserError(
-            "ingest.sources: no conversation to fine-tune on. Add Python files with docstrings, the source "
-            "`kind: python-library`, or a .jsonl file with a conversation on each line, such as "
+            f"ingest.sources: too few conversations to fine-tune on ({counts}). Add Python files with "
+            "docstrings, the source `kind: python-library`, or a .jsonl file with a conversation on each "
+            "line, such as "
             '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
         )
 

@@ -26,17 +26,21 @@ def command(
     curves: Annotated[Path, typer.Option(help="Folder to write: loss, rate and gradient norm by step.")],
 ) -> None:
     """Train the base model; stopped and started again, it goes on where it was."""
+    from bhasa.experiment import Experiment, check_together
     from bhasa.hardware import HardwareProfile
     from bhasa.model.config import ModelConfig
-    from bhasa.stages import read_seed, tracked
-    from bhasa.training.config import PretrainConfig, PretrainPreset
+    from bhasa.stages import tracked
+    from bhasa.training.config import PretrainPreset
 
+    experiment = Experiment.load(params)
+    architecture, profile = ModelConfig.load(model), HardwareProfile.load(hardware)
+    check_together(experiment, architecture, profile)  # the last moment before the longest stage
     with tracked("pretrain", params) as tracker:
         run(
-            PretrainConfig.load(params, "pretrain"),
-            seed=read_seed(params),
-            architecture=ModelConfig.load(model),
-            hardware=HardwareProfile.load(hardware),
+            experiment.pretrain,
+            seed=experiment.seed,
+            architecture=architecture,
+            hardware=profile,
             preset=PretrainPreset.load(training),
             tokenizer=tokenizer,
             tokens=tokens,
@@ -70,12 +74,13 @@ def run(
     from bhasa.training.curves import write_curves
     from bhasa.training.fit import fit, summary
 
+    hardware.prepare()
     training = config.applied_to(preset)
     train, validation = (open_split(tokens, split, tokenizer=tokenizer) for split in ("train", "validation"))
     data = journal.sha256_folder(tokens)
     architecture = architecture.model_copy(update={"vocab_size": train.vocab_size})
     model = build(architecture, seed=derive(seed, "initial weights"))
-    journal.require_space(base, 4 * 4 * model.num_parameters(), "the model and its checkpoints")
+    journal.require_space(base, 4 * model.num_parameters(), "the model")
     provenance = {
         "seed": seed,
         "tokens_sha256": data,

@@ -12,7 +12,7 @@ def command(
     params: Annotated[Path, typer.Option(help="The experiment to check.")] = Path("params.yaml"),
     pipeline: Annotated[Path, typer.Option(help="Folder of the presets.")] = Path("pipeline"),
 ) -> None:
-    """Check every section of params.yaml, the presets it chooses, and that the device is there."""
+    """Check every section of params.yaml, the presets it chooses, and that all fits together and here."""
     from bhasa.experiment import check
 
     check(params, pipeline)

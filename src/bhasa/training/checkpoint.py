@@ -9,8 +9,10 @@ import hashlib
 import json
 import os
 import shutil
+import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from bhasa.errors import BhasaError, UserError
 
 KEEP = 2
 FORMAT = 1
+ABANDONED_DAYS = 30  # longer than the holidays after which somebody still means to go on
+BYTES_PER_PARAMETER = 3 * 4  # the weight and AdamW's two moments, float32
 _FILES = _WEIGHTS, _MOMENTS = "model.safetensors", "optimizer.safetensors"
 
 
@@ -38,11 +42,12 @@ def fingerprint(facts: Mapping[str, Any]) -> str:
 def run_folder(stage: str, run: str) -> Iterator[Path]:
     """The locked folder of one run of one stage, below the main workspace, also in a queued experiment.
 
-    It is removed when the block succeeds: what it was for is then done.
+    It is removed when the block succeeds: what it was for is then done. Runs that were abandoned beside it,
+    because something else was chosen than what they began with, are removed at the start.
     """
     folder = Path(os.environ.get("DVC_ROOT", ".")) / ".bhasa" / "ckpt" / stage / run
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f"{run}.lock"))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(_lock_file(folder))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -50,10 +55,51 @@ def run_folder(stage: str, run: str) -> Iterator[Path]:
             f"{folder}: another process is training this very run; wait for it or stop it"
         ) from None
     try:
+        folder.mkdir(exist_ok=True)
+        _remove_abandoned(folder.parent)
         yield folder
-        shutil.rmtree(folder)
+        _remove(folder)
     finally:
         lock.release()
+
+
+def _remove_abandoned(runs: Path) -> None:
+    """Remove the runs that nobody trains and nobody has for `ABANDONED_DAYS`, and say so in one line."""
+    removed = []
+    for lock_file in sorted(runs.glob("*.lock")):
+        folder = lock_file.with_suffix("")
+        with suppress(Timeout, FileNotFoundError):  # somebody trains it, or has just finished it
+            touched = (folder if folder.exists() else lock_file).stat().st_mtime
+            if time.time() - touched > ABANDONED_DAYS * 24 * 3600:
+                with FileLock(lock_file, timeout=0):
+                    _remove(folder)
+                removed.append(folder.name)
+    if removed:
+        found = f"unfinished runs not touched for {ABANDONED_DAYS} days: {', '.join(removed)}"
+        print(f"removed from {runs} {found}", file=sys.stderr, flush=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a run and its lock, which the caller holds: who waits for it sees that the file is gone."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    _lock_file(folder).unlink()
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def require_space(folder: Path, model: nn.Module) -> None:
+    """Refuse to start a run whose checkpoints, those already there aside, do not fit on the disk.
+
+    While one is written, the `KEEP` before it are still there. At the end it is only those, so there is room
+    for the trained weights in the folder that the run was for.
+    """
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    there = sum(path.stat().st_size for path in folder.glob("step-*/*"))
+    needed = (KEEP + 1) * BYTES_PER_PARAMETER * trained - there
+    journal.require_space(folder, needed, f"keeping {KEEP + 1} checkpoints")
 
 
 def save(

@@ -34,7 +34,7 @@ class TrainingConfig(Config):
     validate_every: Positive = 100
     """Steps between validations; there is always one before the first step and one after the last."""
     validation_sequences: Positive = 32
-    """Sequences of one validation."""
+    """Sequences of one validation; a split that has fewer is read once."""
     checkpoint_every: Positive = 100
     """Steps between checkpoints."""
 

@@ -3,8 +3,10 @@
 import sys
 import time
 
+import psutil
 import torch
 
+from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
 from bhasa.training.loop import Run
 from bhasa.training.step import Stepper, loss_sum
@@ -49,6 +51,26 @@ def training_bytes(
     layers = 1 + (1 if checkpointing else config.n_layer)
     kept = layers * per_layer + config.n_layer * config.d_model + 3 * config.vocab_size
     return 4.0 * (parameters + 3 * trained + tokens * kept)
+
+
+def require_memory(parameters: int, device: str) -> None:
+    """Refuse what cannot be trained even in steps of one token: weights, gradient and two moments.
+
+    What activations take on top depends on the batch and is only estimated, so it refuses nothing.
+    """
+    needed, there = 4 * 4 * parameters, _memory_bytes(device)
+    if needed > there:
+        raise UserError(
+            f"model.size: training {parameters:,} parameters takes more than {needed / 1e9:.1f} GB of "
+            f"memory, {device} has {there / 1e9:.1f} GB; choose a smaller model.size or "
+            "tokenize.vocab_size, or a larger machine"
+        )
+
+
+def _memory_bytes(device: str) -> int:
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return psutil.virtual_memory().total
 
 
 def _probe_seconds(stepper: Stepper, run: Run, rows: int) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bhasa.hardware import HardwareProfile
+from bhasa.hardware import HardwareProfile, machine
 from bhasa.model.language_model import LanguageModel
 from bhasa.training import checkpoint
 from bhasa.training.config import TrainingConfig
@@ -34,8 +34,9 @@ def fit(
     The run's checkpoints are removed only when that block succeeds: a kill or a full disk while the model
     is written costs no training. `facts` are what besides the arguments decides the result, such as hashes
     of the data: with them the run finds its own checkpoints, and no others, when it is started again.
+    The caller has prepared `hardware`, whose threads are part of that too.
     """
-    model.to(hardware.torch_device())
+    model.to(hardware.torch_device)
     model.backbone.activation_checkpointing = hardware.activation_checkpointing
     stepper = Stepper(
         model,
@@ -48,11 +49,13 @@ def fit(
         "model": model.config.as_mapping(),
         "config": config.as_mapping(),
         "hardware": hardware.as_mapping(),
+        "machine": machine(),
         "steps": steps,
         "seed": seed,
         **facts,
     }
     with checkpoint.run_folder(name, checkpoint.fingerprint(identity)) as folder:
+        checkpoint.require_space(folder, model)
         run = Run(name, config, steps, train_batches, validation_batches, folder, observe)
         announce(stepper, run)
         events = train(stepper, run)

@@ -17,6 +17,9 @@ from bhasa.tokens.loader import IGNORED, Batch
 class Batches(Protocol):
     """Where training rows come from: row r of step s is a function of (s, r) alone."""
 
+    rows_per_epoch: int
+    """Rows there are; over the steps each comes once before any comes again."""
+
     def batch(self, step: int, batch_size: int, rows: slice) -> Batch: ...
 
 
@@ -32,7 +35,7 @@ class StepResult:
 
 def loss_sum(model: LanguageModel, part: Batch, hardware: HardwareProfile) -> Tensor:
     """Cross-entropy summed over the target tokens of some rows, in nats."""
-    device, dtype = hardware.torch_device(), hardware.torch_dtype()
+    device, dtype = hardware.torch_device, hardware.torch_dtype()
     arrays = (part.inputs, part.targets, part.segment_ids)  # (b, l) each
     inputs, targets, segment_ids = (torch.from_numpy(array).to(device) for array in arrays)
     with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -41,8 +44,9 @@ def loss_sum(model: LanguageModel, part: Batch, hardware: HardwareProfile) -> Te
 
 @torch.no_grad()
 def mean_loss(model: LanguageModel, batches: Batches, sequences: int, hardware: HardwareProfile) -> float:
-    """Mean cross-entropy per target token over the first `sequences` rows, in nats."""
+    """Mean cross-entropy per target token over the first `sequences` rows, or all there are, in nats."""
     model.eval()
+    sequences = min(sequences, batches.rows_per_epoch)
     total, targets, size = 0.0, 0, hardware.micro_batch
     for start in range(0, sequences, size):
         part = batches.batch(0, sequences, slice(start, min(start + size, sequences)))
@@ -65,7 +69,7 @@ class Stepper:
     ) -> None:
         self.model, self.optimizer, self.hardware = model, optimizer, hardware
         self.clip_norm, self.seed = clip_norm, seed
-        self.device = hardware.torch_device()
+        self.device = hardware.torch_device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=hardware.torch_dtype() == torch.float16)
 
     def train_step(self, batches: Batches, step: int, *, sequences: int, rate: float) -> StepResult:
@@ -91,6 +95,7 @@ class Stepper:
             group["lr"] = rate
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self._refuse_exhausted_scale(step)
         self.optimizer.zero_grad(set_to_none=True)
         return StepResult(float(total), norm, sum(part.inputs.size for part in parts))
 
@@ -101,4 +106,13 @@ class Stepper:
             raise BhasaError(
                 f"step {step}: loss {loss}, gradient norm {norm}: not finite, so the weights were left as "
                 "they were; lower this stage's learning_rate and run again"
+            )
+
+    def _refuse_exhausted_scale(self, step: int) -> None:
+        # Halved at each overflow. Below 1 it would shrink gradients, so they overflow for another reason.
+        if self.scaler.get_scale() < 1:
+            raise BhasaError(
+                f"step {step}: the gradient is not finite at any fp16 loss scale down to 1, so the weights "
+                "were left as they were; lower this stage's learning_rate, or choose a hardware.profile "
+                "whose precision is bf16 or fp32, and run again"
             )

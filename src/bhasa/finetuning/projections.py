@@ -1,0 +1,19 @@
+"""Which projections of a model can be adapted; needs no peft, so that a choice can be checked in a moment."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from bhasa.errors import UserError
+
+
+def require_projections(model: nn.Module, targets: Sequence[str]) -> None:
+    """Raise `UserError` for a target that names no projection of the model."""
+    linear = {name.rpartition(".")[2] for name, m in model.named_modules() if isinstance(m, nn.Linear)}
+    linear.discard("lm_head")  # may be the embedding too, which merging would change with it
+    unmatched = [target for target in targets if target not in linear]
+    if unmatched:
+        raise UserError(
+            f"finetune.targets: {', '.join(unmatched)}: no such projection in the model; "
+            f"there are: {', '.join(sorted(linear))}"
+        )
