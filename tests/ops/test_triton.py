@@ -12,10 +12,11 @@ from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.selective_scan import selective_scan
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read when triton and the kernels are imported
-scan_kernels = pytest.importorskip("bhasa.ops.selective_scan.triton", reason="triton is not installed")
-conv_kernels = pytest.importorskip("bhasa.ops.causal_conv.triton", reason="triton is not installed")
+INTERPRET = "1" if DEVICE == "cpu" else "0"
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("TRITON_INTERPRET", INTERPRET)  # read when triton and the kernels are imported
+    scan_kernels = pytest.importorskip("bhasa.ops.selective_scan.triton", reason="triton is not installed")
+    conv_kernels = pytest.importorskip("bhasa.ops.causal_conv.triton", reason="triton is not installed")
 
 LENGTHS = [1, 2, 3, 31, 32, 33, 65]
 SCAN_OPTIONS = {
@@ -36,6 +37,13 @@ CONV_OPTIONS = {
 
 # Triton's interpreter cuts a float32 off where a bfloat16 ends; every GPU rounds it to the nearest.
 ROUNDING = {torch.bfloat16: torch.finfo(torch.bfloat16).eps} if DEVICE == "cpu" else {}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def interpreter():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_INTERPRET", INTERPRET)  # triton reads it once more at the first launch
+        yield
 
 
 class Scan(torch.autograd.Function):
@@ -291,6 +299,5 @@ for dtype, full in ((torch.bfloat16, True), (torch.float32, False)):
 
 def test_the_compiler_accepts_every_kernel_for_a_gpu_that_is_not_there(tmp_path):
     """Translated down to machine code of compute capability 9.0, as a launch would; nothing is launched."""
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    environment["TRITON_CACHE_DIR"] = str(tmp_path)
+    environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", COMPILE], env=environment, check=True)
