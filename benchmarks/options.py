@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,11 @@ class Options:
     """Seconds that one program may take in one case."""
 
     def timed(self, jobs: dict[str, Job]) -> dict[str, Timing]:
-        return interleaved(jobs, rounds=self.rounds, budget=self.budget)
+        """Time the programs of a case, and say on standard error what came out: a table takes minutes."""
+        timings = interleaved(jobs, rounds=self.rounds, budget=self.budget)
+        for name, timing in timings.items():
+            print(f"{name}: {timing.median:.4g} s", file=sys.stderr, flush=True)
+        return timings
 
 
 Measure = Callable[[Options], tuple[dict[str, float], Sequence[table.Row]]]

@@ -21,15 +21,18 @@ def has_mambapy() -> bool:
 
 
 def loop_scan(inputs: ScanInputs) -> Tensor:
-    """The scan step by step in plain torch, precomputing what does not depend on the state."""
+    """The scan step by step in plain torch, with all that does not depend on the state computed before.
+
+    Steps are unbound and not indexed, whose backward would write the whole sequence once a step.
+    """
     x, dt, A, B, C, D, z, dt_bias = inputs
     dt = F.softplus(dt + dt_bias)
-    decay = torch.exp(dt[..., None] * A)  # (b, l, d, n)
-    added = (dt * x)[..., None] * B[:, :, None]
-    state, outputs = torch.zeros_like(decay[:, 0]), []
-    for t in range(x.shape[1]):
-        state = decay[:, t] * state + added[:, t]
-        outputs.append((state @ C[:, t, :, None]).squeeze(-1))
+    decays = torch.exp(dt[..., None] * A).unbind(1)  # of (b, d, n)
+    added = ((dt * x)[..., None] * B[:, :, None]).unbind(1)
+    state, outputs = torch.zeros_like(decays[0]), []
+    for decay, add, c in zip(decays, added, C[..., None].unbind(1), strict=True):
+        state = decay * state + add
+        outputs.append((state @ c).squeeze(-1))
     return (torch.stack(outputs, dim=1) + D * x) * F.silu(z)
 
 

@@ -43,7 +43,13 @@ def _case(
 ) -> Iterator[Row]:
     case = "forward + backward" if backward else "forward"
     elements = inputs.x.numel() * shape[-1]
-    least = limits.scan_seconds(elements, products=limits.fastest_products(rates), backward=backward)
+    least = limits.scan_seconds(
+        elements,
+        inputs.x.nbytes,
+        products=limits.fastest_products(rates),
+        copied=rates["copy of x"],
+        backward=backward,
+    )
     exact = _values(_job(peers.loop_scan, inputs.double(), backward))
     found = {name: _values(_job(program, inputs, backward)) for name, program in programs().items()}
     timings = given.timed({name: _job(program, inputs, backward) for name, program in programs().items()})

@@ -75,10 +75,15 @@ def product_shapes(model: nn.Module, tokens: int) -> list[Shape]:
     return sorted({(tokens, layer.in_features, layer.out_features) for layer in linear_layers(model)})
 
 
-def scan_seconds(elements: int, *, products: float, backward: bool) -> float:
-    """Least time of a scan of b l d n `elements` where `products` is the FLOP/s of matrix products."""
+def scan_seconds(elements: int, x_bytes: int, *, products: float, copied: float, backward: bool) -> float:
+    """Least time of a scan of b l d n `elements`: that of its arithmetic or of its memory, the longer.
+
+    `products` is the FLOP/s of matrix products, `copied` the rate at which a tensor as large as x is copied.
+    Forward reads x, dt and z and writes y; backward reads dy and those three again and writes their gradients.
+    """
     instructions = SCAN_FORWARD + (SCAN_BACKWARD if backward else 0)
-    return elements * instructions * 2 / products
+    tensors = 4 + (7 if backward else 0)
+    return max(elements * instructions * 2 / products, tensors * x_bytes / copied)
 
 
 def conv_seconds(x_bytes: int, copied: float) -> float:

@@ -65,34 +65,34 @@ def _operations(sizes: Sizes, rates: dict[str, float]) -> list[Workload]:
     """The scan and the convolution, by the implementation that `auto` means on this machine."""
     scan = workloads.scan_inputs(1, sizes.length, sizes.d_inner, sizes.d_state)
     conv = workloads.conv_inputs(1, sizes.length, sizes.d_inner)
-    elements, products = scan.x.numel() * sizes.d_state, limits.fastest_products(rates)
-    name = selective_scan.resolve("auto")
-    return [
+    elements, size = scan.x.numel() * sizes.d_state, scan.x.nbytes
+    products, copied = limits.fastest_products(rates), limits.copy_rate(size)
+    jobs = {
+        "scan, forward": workloads.forward(workloads.scan, scan),
+        "scan, forward + backward": workloads.forward_backward(workloads.scan, scan),
+    }
+    loads = [
         Workload(
-            "scan, forward",
-            name,
-            workloads.forward(workloads.scan, scan),
-            limits.scan_seconds(elements, products=products, backward=False),
+            case,
+            selective_scan.resolve("auto"),
+            job,
+            limits.scan_seconds(
+                elements, size, products=products, copied=copied, backward="backward" in case
+            ),
             elements,
             "ns/element",
-        ),
-        Workload(
-            "scan, forward + backward",
-            name,
-            workloads.forward_backward(workloads.scan, scan),
-            limits.scan_seconds(elements, products=products, backward=True),
-            elements,
-            "ns/element",
-        ),
-        Workload(
-            "convolution, forward + backward",
-            causal_conv.resolve("auto"),
-            workloads.forward_backward(workloads.conv, conv),
-            limits.conv_seconds(conv.x.nbytes, limits.copy_rate(conv.x.nbytes)),
-            conv.x.numel(),
-            "ns/element",
-        ),
+        )
+        for case, job in jobs.items()
     ]
+    convolution = Workload(
+        "convolution, forward + backward",
+        causal_conv.resolve("auto"),
+        workloads.forward_backward(workloads.conv, conv),
+        limits.conv_seconds(size, copied),
+        conv.x.numel(),
+        "ns/element",
+    )
+    return [*loads, convolution]
 
 
 def _model(model: LanguageModel, sizes: Sizes, rates: dict[str, float]) -> list[Workload]:
