@@ -79,7 +79,7 @@ def scan_seconds(elements: int, x_bytes: int, *, products: float, copied: float,
     """Least time of a scan of b l d n `elements`: that of its arithmetic or of its memory, the longer.
 
     `products` is the FLOP/s of matrix products, `copied` the rate at which a tensor as large as x is copied.
-    Forward reads x, dt and z and writes y; backward reads dy and those three again and writes their gradients.
+    Forward reads x, dt and z and writes y; backward reads them and dy and writes three gradients.
     """
     instructions = SCAN_FORWARD + (SCAN_BACKWARD if backward else 0)
     tensors = 4 + (7 if backward else 0)
