@@ -52,7 +52,7 @@ GPT_PRESET = PretrainPreset(
     beta1=0.9,
     beta2=0.99,
     clip_norm=1.0,
-    validate_every=50,
+    validate_every=100,
     validation_sequences=1024,
 )
 PROGRAMS = ("bhasa", "transformer")
