@@ -17,6 +17,10 @@ VERBS = {
     "generate": ("bhasa.tools.generate", "Continue a prompt."),
     "chat": ("bhasa.tools.chat", "Talk with the tuned model."),
     "report": ("bhasa.tools.report", "Show what the last run measured."),
+    "bench": (
+        "bhasa.tools.bench",
+        "Measure the program's speed on this machine, beside the machine's limits.",
+    ),
     "check": ("bhasa.tools.check", "Check params.yaml and the presets it chooses."),
 }
 

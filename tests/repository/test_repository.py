@@ -44,7 +44,7 @@ def test_readme_shows_the_figures_of_the_committed_reports() -> None:
 
 
 def test_readme_names_only_what_exists() -> None:
-    for page in ("README.md", "CONTRIBUTING.md", "pipeline/README.md"):
+    for page in ("README.md", "CONTRIBUTING.md", "pipeline/README.md", "benchmarks/README.md"):
         text = (ROOT / page).read_text()
         for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
             assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"

@@ -18,18 +18,23 @@ def command(
     into: Annotated[Path | None, typer.Option(help="File whose marked section to replace.")] = None,
 ) -> None:
     """Show what the last run measured, as a table and a sample."""
-    from bhasa.errors import UserError
-    from bhasa.journal import write_text
-
     text = render(reports)
     if into is None:
         typer.echo(text)
-        return
-    page = into.read_text(encoding="utf-8")
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        raise UserError(f"{into}: expected one '{BEGIN}' and one '{END}' around the section to replace")
-    before, rest = page.split(BEGIN)
-    write_text(into, f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+    else:
+        replace_section(into, BEGIN, END, text)
+
+
+def replace_section(path: Path, begin: str, end: str, text: str) -> None:
+    """Put `text` between the one `begin` and the one `end` of the file."""
+    from bhasa.errors import UserError
+    from bhasa.journal import write_text
+
+    page = path.read_text(encoding="utf-8")
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise UserError(f"{path}: expected one '{begin}' and one '{end}' around the section to replace")
+    before, rest = page.split(begin)
+    write_text(path, f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
 
 
 def render(reports: Path) -> str:
