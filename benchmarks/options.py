@@ -75,7 +75,7 @@ def parser_of(name: str, title: str) -> argparse.ArgumentParser:
 @functools.cache
 def prepare(threads: int | None = None) -> None:
     """The same settings for every program: threads, and an allocator that keeps freed memory."""
-    HardwareProfile(device="cpu", precision="fp32", micro_batch=1, threads=threads).torch_device()
+    HardwareProfile(device="cpu", precision="fp32", micro_batch=1, threads=threads).prepare()
     torch.manual_seed(0)
 
 

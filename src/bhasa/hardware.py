@@ -29,6 +29,8 @@ class HardwareProfile(Config):
     """Sequences computed at once; accumulation follows from the batch in tokens."""
     activation_checkpointing: bool = False
     """Recompute activations in backward: about a third slower, several times less memory."""
+    backend: Literal["auto", "native", "triton", "chunked", "reference"] = "auto"
+    """Implementation of the operations; auto is the fastest that this machine can run."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads; null is one per core. Matrix products round differently with another number."""
 
@@ -43,6 +45,7 @@ class HardwareProfile(Config):
         import torch
 
         self.require_device()
+        self.kernels()
         _keep_freed_memory()
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -59,6 +62,12 @@ class HardwareProfile(Config):
                 f"hardware.profile: its device is '{self.device}', this machine has: {there}; "
                 "choose another, e.g. `dvc exp run -S hardware.profile=cpu`"
             )
+
+    def kernels(self) -> dict[str, str]:
+        """Which implementation each operation uses; raises `UserError` where the backend cannot run."""
+        from bhasa.ops.chosen import chosen
+
+        return chosen(self.torch_device, self.backend)
 
     def torch_dtype(self) -> "torch.dtype":
         """The dtype of matrix products on this machine."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 
-from bhasa import bundle
-from bhasa.ops import causal_conv, selective_scan
+from bhasa import hardware
+from bhasa.ops.chosen import chosen
 
 _TELLING = ("avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16")
 
@@ -20,17 +21,14 @@ def describe(packages: Iterable[str] = ()) -> dict[str, Any]:
     """Plain JSON values; `packages` are peers whose versions matter, null where one is not installed."""
     model, flags = _processor()
     return {
-        **bundle.machine(),
+        **hardware.machine(),
         "cpu": model,
         "flags": [flag for flag in _TELLING if flag in flags],
         "cores": psutil.cpu_count(logical=False),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "load_average": round(os.getloadavg()[0], 2),
         "commit": _commit(),
-        "backends": {
-            "selective_scan": selective_scan.resolve("auto"),
-            "causal_conv": causal_conv.resolve("auto"),
-        },
+        "backends": chosen(torch.device("cpu")),
         "packages": {name: version(name) for name in packages},
     }
 

@@ -45,7 +45,7 @@ class Workload:
 
 def measure(config: ModelConfig, sizes: Sizes) -> dict[str, Any]:
     """The machine, its limits and the rows, as plain JSON values."""
-    HardwareProfile(device="cpu", precision="fp32", micro_batch=1).torch_device()  # keeps freed memory
+    HardwareProfile(device="cpu", precision="fp32", micro_batch=1).prepare()  # keeps freed memory
     where = machine.describe()
     model = build(config, seed=0)
     rows, length = sizes.training
@@ -74,7 +74,7 @@ def _operations(sizes: Sizes, rates: dict[str, float]) -> list[Workload]:
     loads = [
         Workload(
             case,
-            selective_scan.resolve("auto"),
+            selective_scan.BACKENDS.resolve("auto"),
             job,
             limits.scan_seconds(
                 elements, size, products=products, copied=copied, backward="backward" in case
@@ -86,7 +86,7 @@ def _operations(sizes: Sizes, rates: dict[str, float]) -> list[Workload]:
     ]
     convolution = Workload(
         "convolution, forward + backward",
-        causal_conv.resolve("auto"),
+        causal_conv.BACKENDS.resolve("auto"),
         workloads.forward_backward(workloads.conv, conv),
         limits.conv_seconds(size, copied),
         conv.x.numel(),

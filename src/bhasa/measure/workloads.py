@@ -117,6 +117,7 @@ class SameBatch:
 
     def __init__(self, batch: int, length: int, vocab_size: int) -> None:
         tokens = np.random.default_rng(0).integers(1, vocab_size, (batch, length + 1))
+        self.rows_per_epoch = batch
         self.all = Batch(tokens[:, :-1].copy(), tokens[:, 1:].copy(), np.zeros((batch, length), np.int64))
 
     def batch(self, step: int, batch_size: int, rows: slice) -> Batch:

@@ -8,6 +8,7 @@ import torch
 
 from bhasa.errors import UserError
 
+CPU = torch.device("cpu")
 Compute = TypeVar("Compute", bound=Callable[..., object])
 
 
@@ -31,7 +32,7 @@ class Backends(dict[str, Twin[Compute]]):
     "auto" is the first that can compute where it is asked to; one that is named and cannot is an error.
     """
 
-    def resolve(self, backend: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
+    def resolve(self, backend: str, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> str:
         """The name of the twin that `backend` means on this device."""
         missing = {name: twin.missing(device, dtype) for name, twin in self.items()}
         there = [name for name, reason in missing.items() if reason is None]

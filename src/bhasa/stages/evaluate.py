@@ -80,7 +80,8 @@ def run(
     }
     written = {}
     for name, folder in (("base", base), ("finetuned", finetuned)):
-        model, tokenizer = bundle.load(folder, device), bundle.load_tokenizer(folder)
+        model = bundle.load(folder, device, backend=profile.backend)
+        tokenizer = bundle.load_tokenizer(folder)
         values[name] = _likelihood(name, model, tokenizer, texts, values["bytes"], config)
         written[name] = continuations(model, tokenizer, config.prompts, config.sampling)
     written["finetuned, in a chat"] = replies(model, tokenizer, config.prompts, config.sampling)

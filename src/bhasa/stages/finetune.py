@@ -76,7 +76,7 @@ def run(
     )
     data = journal.sha256_folder(tokens)
     steps = config.steps(train.rows_per_epoch)
-    model = bundle.load(base, device)
+    model = bundle.load(base, device, backend=hardware.backend)
     weights = journal.sha256_file(base / bundle.WEIGHTS)
     journal.require_space(finetuned, 4 * 2 * model.num_parameters(), "the tuned model and its adapter")
     provenance = {
@@ -85,6 +85,7 @@ def run(
         "tokens_sha256": data,
         "finetune": config.as_mapping() | {"steps": steps},
         "hardware": hardware.as_mapping(),
+        "kernels": hardware.kernels(),
     }
     tracker.log_params(provenance)
     tracker.log_input("tokens/chat", tokens, "finetuning")

@@ -79,13 +79,14 @@ def run(
     train, validation = (open_split(tokens, split, tokenizer=tokenizer) for split in ("train", "validation"))
     data = journal.sha256_folder(tokens)
     architecture = architecture.model_copy(update={"vocab_size": train.vocab_size})
-    model = build(architecture, seed=derive(seed, "initial weights"))
+    model = build(architecture, seed=derive(seed, "initial weights"), backend=hardware.backend)
     journal.require_space(base, 4 * model.num_parameters(), "the model")
     provenance = {
         "seed": seed,
         "tokens_sha256": data,
         "pretrain": training.as_mapping() | {"steps": config.steps(training)},
         "hardware": hardware.as_mapping(),
+        "kernels": hardware.kernels(),
     }
     tracker.log_params({"architecture": architecture.as_mapping(), **provenance})
     tracker.log_input("tokens/documents", tokens, "training")

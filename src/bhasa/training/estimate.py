@@ -8,6 +8,7 @@ import torch
 
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
+from bhasa.ops.cross_entropy.blocks import LOGITS
 from bhasa.training.loop import Run
 from bhasa.training.step import Stepper, loss_sum
 
@@ -43,14 +44,15 @@ def training_bytes(
 ) -> float:
     """Bytes that training holds at its peak, for `tokens` in one micro-batch; fp32, within a third or so.
 
-    Weights and, where trained, gradient and two moments; the activations that backward needs: per layer
-    about 13 of width d_inner and 4 of d_model, and once as much again for the layer that is being
-    differentiated; and the logits with their softmax and gradient.
+    Weights and, where trained, gradient and two moments; the activations that backward needs with the fused
+    operations: per layer 6 of width d_inner and 2 of d_model, and about twice as much for the layer that is
+    being differentiated; and one block of logits.
     """
-    per_layer = 13 * config.d_inner + 4 * config.d_model + 3 * config.d_intermediate
-    layers = 1 + (1 if checkpointing else config.n_layer)
-    kept = layers * per_layer + config.n_layer * config.d_model + 3 * config.vocab_size
-    return 4.0 * (parameters + 3 * trained + tokens * kept)
+    per_layer = 6 * config.d_inner + 2 * config.d_model + 3 * config.d_intermediate
+    layers = 2 + (1 if checkpointing else config.n_layer)
+    kept = layers * per_layer + config.n_layer * config.d_model
+    logits = min(tokens * config.vocab_size, max(LOGITS, config.vocab_size))
+    return 4.0 * (parameters + 3 * trained + tokens * kept + logits)
 
 
 def require_memory(parameters: int, device: str) -> None:

@@ -50,6 +50,7 @@ def fit(
         "config": config.as_mapping(),
         "hardware": hardware.as_mapping(),
         "machine": machine(),
+        "kernels": hardware.kernels(),
         "steps": steps,
         "seed": seed,
         **facts,

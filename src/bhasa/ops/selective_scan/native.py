@@ -116,17 +116,7 @@ _operator = register(
 )
 
 
-def native_scan(
-    x: Tensor,
-    dt: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    z: Tensor | None,
-    dt_bias: Tensor | None,
-    initial_state: Tensor,
-    keep: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    y, final_state = _operator(x, dt, A, B, C, D, z, dt_bias, initial_state, keep)
+def native_scan(*arguments: Any) -> tuple[Tensor, Tensor]:
+    """A `Scan`."""
+    y, final_state = _operator(*arguments)
     return y, final_state

@@ -1,0 +1,58 @@
+"""`bhasa doctor`: what this machine runs, what it does not, and why."""
+
+from __future__ import annotations
+
+import typer
+
+
+def command() -> None:
+    """Show versions, devices, and which implementation of each operation is used."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bhasa.hardware import machine
+
+    console = Console()
+    for name, value in machine().items():
+        console.print(f"{name:<16} {value}", highlight=False)
+    for device in _devices():
+        table = Table("operation", "used", "not usable, and why", title=f"on {device}", title_justify="left")
+        for row in _operations(device):
+            table.add_row(*row)
+        console.print(table)
+    typer.echo(_advice())
+
+
+def _devices() -> list[str]:
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [name for name, is_there in there.items() if is_there]
+
+
+def _operations(device: str) -> list[tuple[str, str, str]]:
+    import torch
+
+    from bhasa.ops.chosen import OPERATIONS, chosen
+
+    where = torch.device(device)
+    used = chosen(where)
+    rows = []
+    for name, twins in OPERATIONS.items():
+        missing = [f"{twin}: {why}" for twin, why in twins.reasons(where).items() if why]
+        rows.append((name, used[name], "; ".join(missing)))
+    return rows
+
+
+def _advice() -> str:
+    import torch
+
+    from bhasa.ops import native
+
+    reason = native.missing(torch.device("cpu"), torch.float32)
+    if reason is None:
+        return "The native kernels are there."
+    return (
+        f"The native kernels are missing ({reason}); training on the CPU is many times slower without them. "
+        "Install g++ or clang, then: pip install --no-deps --force-reinstall -e ."
+    )
