@@ -118,6 +118,56 @@ def test_cut_anywhere_and_carry_the_state(length, data):
     torch.testing.assert_close(torch.cat([first, second], dim=1), model(ids)[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("side", ["left", "right", "between"])
+@torch.no_grad()
+def test_padding_changes_nothing_to_the_bit(config, ids, side):
+    model = build(config, seed=0).eval()
+    earlier = model(ids[:, :9])[1]
+    expected, final = model(ids, earlier)
+    place = {"left": 0, "right": 70, "between": 31}[side]
+    mask = torch.ones(2, 70)
+    mask, padded = (
+        torch.cat([row[:, :place], torch.full((2, 5), fill), row[:, place:]], dim=1)
+        for row, fill in ((mask, 0.0), (ids, 7))
+    )
+    logits, state = model(padded, earlier, attention_mask=mask)
+    assert torch.equal(logits[mask == 1], expected.flatten(0, 1))
+    for found, layer in zip(state, final, strict=True):
+        assert torch.equal(found.conv, layer.conv)
+        assert torch.equal(found.ssm, layer.ssm)
+
+
+@torch.no_grad()
+def test_rows_of_different_lengths_are_as_if_alone():
+    model = build(SMALL, seed=0).eval()
+    rows = [torch.arange(n)[None] % 50 for n in (1, 2, 40)]
+    mask = torch.stack([torch.arange(40) < row.shape[1] for row in rows])
+    ids = torch.zeros(3, 40, dtype=torch.long).masked_scatter(mask, torch.cat(rows, dim=1))
+    logits, state = model(ids, attention_mask=mask)
+    for i, row in enumerate(rows):
+        expected, final = model(row)
+        torch.testing.assert_close(logits[i : i + 1, : row.shape[1]], expected, rtol=1e-5, atol=1e-6)
+        for found, layer in zip(state, final, strict=True):
+            torch.testing.assert_close(found.ssm[i : i + 1], layer.ssm, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(found.conv[i : i + 1], layer.conv, rtol=1e-5, atol=1e-6)
+
+
+def test_a_long_text_in_pieces_has_the_loss_of_the_whole():
+    """Truncated backpropagation: the state is carried, the gradient is not."""
+    model = build(SMALL, seed=0)
+    ids = torch.randint(50, (1, 401), generator=torch.Generator().manual_seed(1))
+    whole, _ = model.token_losses(ids[:, :-1], ids[:, 1:])
+    state, pieces = None, []
+    for start in range(0, 400, 100):
+        logits, state = model(ids[:, start : start + 100], state)
+        loss = F.cross_entropy(logits[0], ids[0, start + 1 : start + 101], reduction="none")
+        loss.sum().backward()
+        state = [type(layer)(*(part.detach() for part in layer)) for layer in state]
+        pieces.append(loss.detach())
+    torch.testing.assert_close(torch.cat(pieces)[None], whole, rtol=1e-4, atol=1e-5)
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 @settings(max_examples=10, deadline=None)
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=5))
 def test_packed_documents_give_the_losses_and_gradients_of_each_alone(lengths):

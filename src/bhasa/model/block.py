@@ -59,9 +59,13 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, residual: Tensor, state: MambaState | None = None, segment_ids: Tensor | None = None
+        self,
+        residual: Tensor,
+        state: MambaState | None = None,
+        segment_ids: Tensor | None = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, MambaState]:
-        mixed, state = self.mixer(self.norm(residual), state, segment_ids)
+        mixed, state = self.mixer(self.norm(residual), state, segment_ids, lengths)
         return self._add(residual, mixed), state
 
     def step(self, residual: Tensor, state: MambaState) -> tuple[Tensor, MambaState]:

@@ -37,17 +37,23 @@ class Backbone(nn.Module):
         """Recompute each block in backward instead of keeping its activations: slower, far smaller."""
 
     def forward(
-        self, input_ids: Tensor, state: State | None = None, segment_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        state: State | None = None,
+        segment_ids: Tensor | None = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """input_ids (b, l) to (b, l, d_model) and the state after the last token."""
+        """input_ids (b, l) to (b, l, d_model) and the state after the last token, of `lengths` if given."""
         residual = self.embeddings(input_ids)  # (b, l, d_model)
         after: State = []
         for i, block in enumerate(self.layers):
             before = state[i] if state else None
             if self.activation_checkpointing and self.training:
-                residual, layer_state = checkpoint(block, residual, before, segment_ids, use_reentrant=False)
+                residual, layer_state = checkpoint(
+                    block, residual, before, segment_ids, lengths, use_reentrant=False
+                )
             else:
-                residual, layer_state = block(residual, before, segment_ids)
+                residual, layer_state = block(residual, before, segment_ids, lengths)
             after.append(layer_state)
         return self.norm_f(residual), after
 
@@ -78,15 +84,30 @@ class LanguageModel(nn.Module):
             nn.init.normal_(self.lm_head.weight, std=config.initializer_range)
 
     def forward(
-        self, input_ids: Tensor, state: State | None = None, *, segment_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        state: State | None = None,
+        *,
+        segment_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """input_ids (b, l) to float32 logits (b, l, vocab_size) and the state after the last token.
 
         `state` is what an earlier call returned for the tokens before; segment_ids (b, l) separate packed
-        documents, see `ops.segments`.
+        documents, see `ops.segments`. Where attention_mask (b, l) is 0 there is padding, on either side or in
+        between: it changes neither the logits of the other tokens nor the state, to the bit.
         """
-        hidden, state = self.backbone(input_ids, state, segment_ids)
-        return self.logits(hidden), state
+        if attention_mask is None:
+            hidden, state = self.backbone(input_ids, state, segment_ids)
+            return self.logits(hidden), state
+        padding = attention_mask == 0
+        order = padding.argsort(
+            dim=1, stable=True
+        )  # the row's own tokens first, so that nothing lies between
+        moved = [t if t is None else t.gather(1, order) for t in (input_ids, segment_ids)]
+        hidden, state = self.backbone(moved[0], state, moved[1], (~padding).sum(1))
+        back = order.argsort(dim=1)[..., None].expand_as(hidden)
+        return self.logits(hidden.gather(1, back)), state
 
     def last_logits(self, input_ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """As `forward`, with the logits (b, vocab_size) of the last token alone."""

@@ -66,9 +66,16 @@ class Mamba(nn.Module):
                 self.out_proj.weight /= math.sqrt(additions)
 
     def forward(
-        self, hidden: Tensor, state: MambaState | None = None, segment_ids: Tensor | None = None
+        self,
+        hidden: Tensor,
+        state: MambaState | None = None,
+        segment_ids: Tensor | None = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, MambaState]:
-        """hidden (b, l, d_model); segment_ids (b, l) separate packed documents, see `ops.segments`."""
+        """hidden (b, l, d_model); segment_ids (b, l) separate packed documents, see `ops.segments`.
+
+        lengths (b,): what comes after in a row is padding and leaves the state as it is.
+        """
         x, z = self.in_proj(hidden).chunk(2, dim=-1)  # (b, l, d_inner)
         x, conv_state = causal_conv.causal_conv(
             x,
@@ -76,6 +83,7 @@ class Mamba(nn.Module):
             self.conv1d.bias,
             initial_state=state.conv if state else None,
             segment_ids=segment_ids,
+            lengths=lengths,
             backend=self.conv_backend,
         )
         dt, B, C = self._input_dependent(x)
@@ -89,6 +97,7 @@ class Mamba(nn.Module):
             z=z,
             initial_state=state.ssm if state else None,
             segment_ids=segment_ids,
+            lengths=lengths,
             backend=self.scan_backend,
         )  # (b, l, d_inner)
         return self.out_proj(y), MambaState(conv_state, ssm_state)

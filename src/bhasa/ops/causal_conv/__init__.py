@@ -33,12 +33,14 @@ def causal_conv(
     *,
     initial_state: Tensor | None = None,
     segment_ids: Tensor | None = None,
+    lengths: Tensor | None = None,
     backend: str = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Convolve along time: returns silu(conv(x)) (b, l, d) and the final state (b, d, K - 1).
 
     Args: x (b, l, d); weight (d, K); bias (d,) or None; initial_state (b, d, K - 1), zero if absent;
-    segment_ids (b, l), see `ops.segments`.
+    segment_ids (b, l), see `ops.segments`; lengths (b,): of each row, what comes after is padding and the
+    final state is that of the row's own last inputs.
     """
     length, before = x.shape[1], weight.shape[1] - 1
     if initial_state is None:
@@ -46,6 +48,10 @@ def causal_conv(
     initial_state = initial_state.to(x.dtype)
     conv = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
     y = conv(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype), initial_state, segment_ids)
+    if lengths is not None:
+        window = torch.cat([initial_state, x.transpose(1, 2)], dim=2)  # (b, d, K - 1 + l)
+        places = lengths[:, None] + torch.arange(before, device=x.device)  # (b, K - 1)
+        return y, window.gather(2, places[:, None].expand(-1, x.shape[2], -1))
     last = x[:, max(0, length - before) :].transpose(1, 2)  # (b, d, K - 1 or, of a short x, all)
     final_state = torch.cat([initial_state[:, :, min(length, before) :], last], dim=2)
     return y, final_state

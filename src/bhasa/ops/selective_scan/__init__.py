@@ -40,14 +40,18 @@ def selective_scan(
     dt_bias: Tensor | None = None,
     initial_state: Tensor | None = None,
     segment_ids: Tensor | None = None,
+    lengths: Tensor | None = None,
     backend: str = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Scan a batch of sequences; returns the output (b, l, d) in x's dtype and the final state (b, d, n).
 
     Args: x, dt, z (b, l, d); A (d, n), negative; B, C (b, l, n); D, dt_bias (d,); initial_state (b, d, n),
-    zero if absent; segment_ids (b, l), see `ops.segments`. The arithmetic and the states are float32, or
-    float64 when x is.
+    zero if absent; segment_ids (b, l), see `ops.segments`; lengths (b,): of each row, what comes after is
+    padding. The arithmetic and the states are float32, or float64 when x is.
     """
+    if lengths is not None:  # a step of size 0 has decay 1 and takes nothing in: the state freezes
+        padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]  # (b, l)
+        dt = dt.masked_fill(padding[..., None], -torch.inf)  # 0 after the softplus
     precise = torch.float64 if x.dtype == torch.float64 else torch.float32
     A, D = A.to(precise), D.to(precise)
     if initial_state is None:
