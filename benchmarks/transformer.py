@@ -85,3 +85,16 @@ class GPT(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return self.lm_head(self.norm(x)), None
+
+    def loss(
+        self,
+        input_ids: Tensor,
+        targets: Tensor,
+        *,
+        segment_ids: Tensor | None = None,
+        ignore_index: int = -100,
+    ) -> Tensor:
+        """Cross-entropy summed over the targets (b, l) that are not `ignore_index`, in nats."""
+        logits, _ = self(input_ids)
+        flat = (logits.flatten(0, 1), targets.flatten())
+        return F.cross_entropy(*flat, ignore_index=ignore_index, reduction="sum")
