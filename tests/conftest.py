@@ -1,6 +1,7 @@
-"""What several test files need: a workspace of its own for each test."""
+"""What several test files need: a workspace of its own for each test, and the native kernels."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     return tmp_path
+
+
+@pytest.fixture(params=["avx512", "avx2", "portable"])
+def native_version(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set that the native kernels are compiled for and this processor runs."""
+    from bhasa.ops import native  # brings torch, which many tests do without
+
+    if native.choose(request.param) is None:
+        pytest.skip(f"this processor does not run {request.param}")
+    yield request.param
+    native.choose("")

@@ -20,14 +20,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=["avx512", "avx2", "portable"])
-def version(request):
-    if native.choose(request.param) is None:
-        pytest.skip(f"this processor does not run {request.param}")
-    yield request.param
-    native.choose("")
-
-
 def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -48,12 +40,12 @@ def scan_case(length, d, n):
 
 
 @pytest.mark.parametrize(("length", "d", "n"), [(65, 70, 16), (130, 16, 5), (33, 3, 17)])
-def test_the_scan(assert_as_exact_as_the_reference, version, length, d, n):
+def test_the_scan(assert_as_exact_as_the_reference, native_version, length, d, n):
     assert_as_exact_as_the_reference(selective_scan, scan_case(length, d, n), "native")
 
 
 @pytest.mark.parametrize(("length", "d", "taps"), [(130, 70, 4), (65, 3, 7), (2, 16, 4)])
-def test_the_convolution(assert_as_exact_as_the_reference, version, length, d, taps):
+def test_the_convolution(assert_as_exact_as_the_reference, native_version, length, d, taps):
     case = {
         "x": normal(2, length, d),
         "weight": normal(d, taps),
@@ -64,7 +56,7 @@ def test_the_convolution(assert_as_exact_as_the_reference, version, length, d, t
     assert_as_exact_as_the_reference(causal_conv, case, "native")
 
 
-def test_norm_and_loss(version):
+def test_norm_and_loss(native_version):
     x, weight, targets = normal(70, 33), normal(301, 33, seed=1), torch.arange(70)
     exact = rms_norm(x.double(), weight[0].double(), 1e-5)
     torch.testing.assert_close(
@@ -89,7 +81,11 @@ def test_the_limits_are_those_of_the_header():
 
 
 @pytest.mark.parametrize(
-    "name", ["Sequence", "ScanArguments", "ConvArguments", "NormArguments", "SoftmaxArguments"]
+    "name",
+    [
+        *("Sequence", "ScanArguments", "ConvArguments", "NormArguments", "SoftmaxArguments"),
+        *("DecodeLayer", "DecodeArguments"),
+    ],
 )
 def test_the_structures_are_those_of_the_header(name):
     header = (Path(native.__file__).parent / "arguments.h").read_text()
@@ -97,7 +93,7 @@ def test_the_structures_are_those_of_the_header(name):
     assert body is not None
     declarations = re.sub(r"//.*", "", body[1])
     fields = [
-        re.sub(r"^(const |int64_t|uint8_t|float|Sequence|\s|\*)+", "", field).strip()
+        re.sub(r"^(const |int64_t|uint8_t|float|Sequence|DecodeLayer|\s|\*)+", "", field).strip()
         for declaration in declarations.split(";")
         for field in declaration.split(",")
         if field.strip()

@@ -7,14 +7,17 @@ for the caller too.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from bhasa.inference import native
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.sampling import sample
 from bhasa.model.language_model import LanguageModel, State
+from bhasa.model.mixers import MambaState
 
 PREFILL_CHUNK = 512  # tokens read at once: enough for the parallel scan, small next to the weights
 
@@ -56,10 +59,11 @@ class Decoder:
             yield token
 
     def snapshot(self) -> Snapshot:
-        """Costs nothing: states are replaced, never changed in place."""
-        return Snapshot(self.state, tuple(self.unread))
+        """A copy of the state, which is small: native steps change theirs in place."""
+        return Snapshot([MambaState(*map(torch.clone, layer)) for layer in self.state], tuple(self.unread))
 
     def restore(self, snapshot: Snapshot) -> None:
+        """Go back; the snapshot is read and never changed, so it can be restored again."""
         self.state, self.unread = snapshot.state, list(snapshot.unread)
 
     @torch.inference_mode()
@@ -72,13 +76,23 @@ class Decoder:
         return self._read(self.unread)
 
     def _read(self, ids: list[int]) -> Tensor:
-        tokens = torch.tensor(ids, device=self._device)  # (l,)
-        if len(ids) == 1:
-            logits, state = self.model.step(tokens, self.state)  # (1, V)
-        else:
-            logits, state = self.model.last_logits(tokens[None], self.state)  # (1, V)
-        self.state, self.unread = state, self.unread[len(ids) :]
-        return logits[0]
+        logits, self.state = self._step(ids[0]) if len(ids) == 1 else self._prefill(ids)
+        self.unread = self.unread[len(ids) :]
+        return logits
+
+    def _prefill(self, ids: list[int]) -> tuple[Tensor, State]:
+        logits, state = self.model.last_logits(torch.tensor([ids], device=self._device), self.state)
+        return logits[0], state
+
+    def _step(self, token: int) -> tuple[Tensor, State]:
+        if self._stepper is not None:
+            return self._stepper.step(token, self.state), self._stepper.state
+        logits, state = self.model.step(torch.tensor([token], device=self._device), self.state)
+        return logits[0], state
+
+    @cached_property
+    def _stepper(self) -> native.NativeStepper | None:
+        return native.NativeStepper(self.model) if native.missing(self.model) is None else None
 
 
 def generate(

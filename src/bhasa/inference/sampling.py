@@ -7,6 +7,7 @@ by inverting the cumulative distribution in float64.
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bhasa.inference.config import SamplingConfig
@@ -20,14 +21,28 @@ def sample(logits: Tensor, sampling: SamplingConfig, draw: int) -> int:
     """
     if sampling.temperature == 0:
         return int(logits.argmax())
-    # Stable: among equal logits the lowest id comes first, as in argmax.
-    ranked, ids = torch.sort(logits.detach().cpu(), descending=True, stable=True)
-    ranked = ranked[: sampling.top_k or None].double()
+    ranked, ids = _ranked(logits.detach().cpu(), sampling.top_k)
     # The largest logit is taken off before the division, which then cannot overflow.
     cumulative = ((ranked - ranked[0]) / sampling.temperature).softmax(0).cumsum(0).numpy()
     kept = min(int(np.searchsorted(cumulative, sampling.top_p)) + 1, len(cumulative))
     point = _uniform(sampling.seed, draw) * cumulative[kept - 1]
     return int(ids[min(int(np.searchsorted(cumulative[:kept], point, side="right")), kept - 1)])
+
+
+def _ranked(logits: Tensor, top_k: int) -> tuple[Tensor, NDArray[np.int64]]:
+    """The top_k largest logits, or all for 0, in float64 and falling order, and their ids.
+
+    The sort is stable: among equal logits the lowest id comes first, as in argmax. Only those that can be
+    among the first k are sorted.
+    """
+    if not 0 < top_k < len(logits):
+        ranked, order = torch.sort(logits, descending=True, stable=True)
+        return ranked.double(), order.numpy()
+    values = logits.numpy()
+    smallest = float(logits.topk(top_k, sorted=False).values.min())
+    candidates = np.flatnonzero(~(values < smallest))  # with all that equal the smallest; ids ascend
+    ids: NDArray[np.int64] = candidates[np.argsort(-values[candidates], kind="stable")[:top_k]]
+    return torch.from_numpy(values[ids]).double(), ids
 
 
 def _uniform(seed: int, draw: int) -> float:

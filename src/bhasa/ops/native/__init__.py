@@ -7,6 +7,8 @@ chooses the best version that the processor runs. It computes in float32 and on 
 from bhasa.ops.native.library import call, choose, missing
 from bhasa.ops.native.structures import (
     ConvArguments,
+    DecodeArguments,
+    DecodeLayer,
     NormArguments,
     ScanArguments,
     Sequence,
@@ -17,6 +19,8 @@ from bhasa.ops.native.structures import (
 
 __all__ = [
     "ConvArguments",
+    "DecodeArguments",
+    "DecodeLayer",
     "NormArguments",
     "ScanArguments",
     "Sequence",

@@ -59,3 +59,26 @@ struct SoftmaxArguments {
   const int64_t* targets;         // (rows); negative: no loss
   float *largest, *total, *target_logit;  // (rows): over the columns seen so far
 };
+
+// Weights of a layer, as torch keeps them: (out, in), and its state.
+struct DecodeLayer {
+  const float* norm;              // (width)
+  const float *in_proj, *in_bias;     // (2 channels, width), (2 channels) or null
+  const float *conv, *conv_bias;      // (channels, taps), (channels) or null
+  const float* x_proj;            // (rank + 2 states, channels)
+  const float *dt_proj, *dt_bias;     // (channels, rank), (channels)
+  const float *A, *D;             // (channels, states), (channels)
+  const float *out_proj, *out_bias;   // (width, channels), (width) or null
+  float *conv_state, *ssm_state;  // (channels, taps - 1), (channels, states): changed in place
+};
+
+struct DecodeArguments {
+  int64_t depth, width, channels, states, taps, rank, vocabulary;
+  float eps;
+  const DecodeLayer* layers;      // (depth)
+  const float *embeddings, *norm, *head;  // (vocabulary, width), (width), (vocabulary, width)
+  float *residual, *x, *z, *dt, *y;  // scratch: (width), then (channels)
+  float* projected;               // scratch: (rank + 2 states): dt, B and C
+  int64_t token;
+  float* logits;                  // (vocabulary)
+};

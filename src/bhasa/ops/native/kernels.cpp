@@ -2,6 +2,7 @@
 #include "kernels.h"
 
 #include "conv.h"
+#include "decode.h"
 #include "rows.h"
 #include "scan.h"
 
@@ -18,4 +19,5 @@ extern const Kernels KERNELS(BHASA_ISA) = {
     BHASA_ISA::rms_norm_backward,
     BHASA_ISA::softmax_gather,
     BHASA_ISA::softmax_gradient,
+    BHASA_ISA::decode_step,
 };

@@ -13,6 +13,7 @@ struct Kernels {
   void (*rms_norm_backward)(const NormArguments&);
   void (*softmax_gather)(const SoftmaxArguments&);
   void (*softmax_gradient)(const SoftmaxArguments&);
+  void (*decode_step)(const DecodeArguments&);
 };
 
 extern const Kernels portable_kernels;

@@ -71,3 +71,23 @@ class SoftmaxArguments(ctypes.Structure):
         *((name, SIZE) for name in ("rows", "columns", "first_column")),
         *((name, POINTER) for name in ("logits", "targets", "largest", "total", "target_logit")),
     ]
+
+
+class DecodeLayer(ctypes.Structure):
+    _fields_ = [
+        *((name, POINTER) for name in ("norm", "in_proj", "in_bias", "conv", "conv_bias", "x_proj")),
+        *((name, POINTER) for name in ("dt_proj", "dt_bias", "A", "D", "out_proj", "out_bias")),
+        *((name, POINTER) for name in ("conv_state", "ssm_state")),
+    ]
+
+
+class DecodeArguments(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("depth", "width", "channels", "states", "taps", "rank", "vocabulary")),
+        ("eps", ctypes.c_float),
+        ("layers", ctypes.POINTER(DecodeLayer)),
+        *((name, POINTER) for name in ("embeddings", "norm", "head")),
+        *((name, POINTER) for name in ("residual", "x", "z", "dt", "y", "projected")),
+        ("token", SIZE),
+        ("logits", POINTER),
+    ]

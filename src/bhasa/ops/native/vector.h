@@ -33,14 +33,22 @@ INLINE void store(float* to, Vec value) { *reinterpret_cast<Unaligned*>(to) = va
 // The first `lanes` floats; the others are zero.
 INLINE Vec load(const float* from, int lanes) {
   if (lanes == LANES) return load(from);
+#if defined(__AVX512F__)
+  return _mm512_maskz_loadu_ps((1 << lanes) - 1, from);
+#else
   Vec value{};
   for (int i = 0; i < lanes; ++i) value[i] = from[i];
   return value;
+#endif
 }
 
 INLINE void store(float* to, Vec value, int lanes) {
   if (lanes == LANES) return store(to, value);
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(to, (1 << lanes) - 1, value);
+#else
   for (int i = 0; i < lanes; ++i) to[i] = value[i];
+#endif
 }
 
 INLINE void add(float* to, Vec value, int lanes) { store(to, load(to, lanes) + value, lanes); }
@@ -61,12 +69,34 @@ INLINE Vec from_bits(IntVec value) { return reinterpret_cast<Vec>(value); }
 
 // Lanes are added in a fixed order: halves down to four, then those.
 typedef float Four __attribute__((vector_size(16)));
-INLINE float sum(Vec value) {
+INLINE Four sum_to_four(Vec value) {
   Four part[LANES / 4];
   std::memcpy(part, &value, sizeof part);
   for (int width = LANES / 8; width > 0; width /= 2)
     for (int i = 0; i < width; ++i) part[i] += part[i + width];
-  return (part[0][0] + part[0][2]) + (part[0][1] + part[0][3]);
+  return part[0];
+}
+
+INLINE float sum(Vec value) {
+  const Four part = sum_to_four(value);
+  return (part[0] + part[2]) + (part[1] + part[3]);
+}
+
+// The sums of ROWS vectors, one or four, each the same as by itself.
+template <int ROWS>
+INLINE void sums(const Vec* values, float* to) {
+  if (ROWS == 1) {
+    to[0] = sum(values[0]);
+    return;
+  }
+  Four part[4], pairs[2];
+  for (int k = 0; k < 4; ++k) part[k] = sum_to_four(values[k]);
+  for (int k = 0; k < 2; ++k)
+    pairs[k] = __builtin_shufflevector(part[2 * k], part[2 * k + 1], 0, 4, 1, 5) +
+               __builtin_shufflevector(part[2 * k], part[2 * k + 1], 2, 6, 3, 7);
+  const Four result = __builtin_shufflevector(pairs[0], pairs[1], 0, 1, 4, 5) +
+                      __builtin_shufflevector(pairs[0], pairs[1], 2, 3, 6, 7);
+  std::memcpy(to, &result, sizeof result);
 }
 
 INLINE float largest(Vec value) {
