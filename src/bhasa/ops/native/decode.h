@@ -63,10 +63,11 @@ INLINE void convolve(const DecodeArguments& a, const DecodeLayer& layer, Part pa
     float* state = layer.conv_state + channel * past;
     const float now = a.x[channel];
     float total = layer.conv_bias ? layer.conv_bias[channel] : 0.0f;
-    for (int64_t tap = 0; tap < past; ++tap) total += weight[tap] * state[tap];
+    for (int64_t tap = 0; tap < past; ++tap) {
+      total += weight[tap] * state[tap];
+      state[tap] = tap + 1 < past ? state[tap + 1] : now;
+    }
     a.x[channel] = total + weight[past] * now;
-    for (int64_t tap = 0; tap + 1 < past; ++tap) state[tap] = state[tap + 1];
-    state[past - 1] = now;
   }
   for_each(part.last - part.first, [&](int64_t i, int lanes) {
     float* x = a.x + part.first + i;
