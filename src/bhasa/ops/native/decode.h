@@ -153,9 +153,8 @@ void decode_layer(const DecodeArguments& a, const DecodeLayer& layer, int thread
 #pragma omp barrier
 }
 
-// Below this many bytes of weights, which then lie in cache, one thread is done before others are awake and
-// through the barriers: four a layer.
-constexpr int64_t ALONE = 16 << 20;
+// Below this many bytes of weights one thread is done before others are through the barriers: four a layer.
+constexpr int64_t ALONE = 4 << 20;
 
 INLINE int64_t weight_bytes(const DecodeArguments& a) {
   const int64_t projected = a.rank + 2 * a.states;
