@@ -19,7 +19,7 @@ CONFIG = ModelConfig(d_model=512, n_layer=8, vocab_size=8192)
 SHAPES = ((2, 512), (1, 2048), (1, 8192))
 QUICK_CONFIG, QUICK = ModelConfig(d_model=32, n_layer=2, vocab_size=64), ((2, 24),)
 CHECKED = 64  # tokens whose logits are compared
-LONGEST_LOOP = 1024  # tokens, for peers that loop over time in Python
+LONGEST_LOOP = 1024  # tokens, for the peer that loops over time in Python
 
 Make = Callable[[LanguageModel], nn.Module]
 
@@ -99,7 +99,7 @@ def _hindrance(name: str, config: ModelConfig, tokens: int) -> str:
     """Why a Mamba peer cannot run here, or nothing."""
     if "mambapy" in name and not peers.has_mambapy():
         return peers.MISSING
-    if "transformers" in name and tokens > LONGEST_LOOP:
+    if name == "transformers" and tokens > LONGEST_LOOP:
         return "not run: its loop over time in Python takes minutes a step"
     # Each keeps about six tensors as large as the states of every token until backward.
     needed = 6 * 4 * config.n_layer * tokens * config.d_inner * config.d_state
