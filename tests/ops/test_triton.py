@@ -12,11 +12,13 @@ from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.selective_scan import selective_scan
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-INTERPRET = "1" if DEVICE == "cpu" else "0"
-with pytest.MonkeyPatch.context() as patch:
-    patch.setenv("TRITON_INTERPRET", INTERPRET)  # read when triton and the kernels are imported
-    scan_kernels = pytest.importorskip("bhasa.ops.selective_scan.triton", reason="triton is not installed")
-    conv_kernels = pytest.importorskip("bhasa.ops.causal_conv.triton", reason="triton is not installed")
+if DEVICE == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+    pytest.skip(
+        "Triton's interpreter must be chosen before anything imports triton: test_interpreted.py does that",
+        allow_module_level=True,
+    )
+scan_kernels = pytest.importorskip("bhasa.ops.selective_scan.triton", reason="triton is not installed")
+conv_kernels = pytest.importorskip("bhasa.ops.causal_conv.triton", reason="triton is not installed")
 
 LENGTHS = [1, 2, 3, 31, 32, 33, 65]
 SCAN_OPTIONS = {
@@ -39,59 +41,20 @@ CONV_OPTIONS = {
 ROUNDING = {torch.bfloat16: torch.finfo(torch.bfloat16).eps} if DEVICE == "cpu" else {}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def interpreter():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", INTERPRET)  # triton reads it once more at the first launch
-        yield
+def to_device(values, backend):
+    """Where a backend computes."""
+    device = DEVICE if backend == "triton" else "cpu"
+    return {name: None if value is None else value.to(device) for name, value in values.items()}
 
 
-class Scan(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, *inputs):
-        y, final, states = scan_kernels.scan_forward(*inputs, True)
-        ctx.save_for_backward(*inputs[:8], inputs[9], states)
-        return y, final
-
-    @staticmethod
-    def backward(ctx, dy, dfinal):
-        return *scan_kernels.scan_backward(dy, dfinal, *ctx.saved_tensors), None
-
-
-class Conv(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, *inputs):
-        ctx.save_for_backward(*inputs)
-        return conv_kernels.conv_forward(*inputs)
-
-    @staticmethod
-    def backward(ctx, dy):
-        return *conv_kernels.conv_backward(dy, *ctx.saved_tensors), None
-
-
-def scan(x, dt, A, B, C, D, z, dt_bias, initial_state, segment_ids, backend="triton"):
-    if backend != "triton":
-        options = {"z": z, "dt_bias": dt_bias, "initial_state": initial_state, "segment_ids": segment_ids}
-        return selective_scan(x, dt, A, B, C, D, **options, backend=backend)
-    if initial_state is None:
-        initial_state = torch.zeros(x.shape[0], *A.shape)
-    keep = None if segment_ids is None else ~segments.starts(segment_ids)
-    inputs = (x, dt, A.float(), B, C, D.float(), z, dt_bias, initial_state.float(), keep)
-    y, final = Scan.apply(*(None if value is None else value.to(DEVICE) for value in inputs))
+def scan(backend="triton", **case):
+    y, final = selective_scan(**to_device(case, backend), backend=backend)
     return y.cpu(), final.cpu()
 
 
-def conv(x, weight, bias, initial_state, segment_ids, backend="triton"):
-    if backend != "triton":
-        options = {"initial_state": initial_state, "segment_ids": segment_ids}
-        return causal_conv(x, weight, bias, **options, backend=backend)
-    taps = weight.shape[1]
-    if initial_state is None:
-        initial_state = x.new_zeros(x.shape[0], x.shape[2], taps - 1)
-    inputs = (x, weight, bias, initial_state, segment_ids)
-    y = Conv.apply(*(None if value is None else value.to(DEVICE) for value in inputs))
-    window = torch.cat([initial_state, x.transpose(1, 2)], dim=2)
-    return y.cpu(), window[:, :, x.shape[1] :]
+def conv(backend="triton", **case):
+    y, final = causal_conv(**to_device(case, backend), backend=backend)
+    return y.cpu(), final.cpu()
 
 
 def scan_case(length, *, batch=1, d=5, n=3, options="all"):

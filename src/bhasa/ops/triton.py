@@ -7,7 +7,7 @@ import torch
 
 INSTALLED = find_spec("triton") is not None
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-USABLE = INSTALLED and (_INTERPRETED or torch.cuda.is_available())
+TRITON_IS_USABLE = INSTALLED and (_INTERPRETED or torch.cuda.is_available())
 """Whether to import the kernels at all: it takes a while."""
 
 

@@ -10,19 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bhasa.ops import triton
 from bhasa.ops.backends import Backends, Twin
 from bhasa.ops.causal_conv.native import native_conv
 from bhasa.ops.causal_conv.reference import reference_conv
 from bhasa.ops.causal_conv.shifted import shifted_conv
 from bhasa.ops.causal_conv.twin import Conv
 from bhasa.ops.native import missing
+from bhasa.ops.triton import TRITON_IS_USABLE
+from bhasa.ops.triton import missing as triton_missing
 
 BACKENDS: Backends[Conv] = Backends(native=Twin(native_conv, missing))
-if triton.USABLE:
+if TRITON_IS_USABLE:
     from bhasa.ops.causal_conv.on_card import triton_conv
 
-    BACKENDS["triton"] = Twin(triton_conv, triton.missing)
+    BACKENDS["triton"] = Twin(triton_conv, triton_missing)
 BACKENDS.update(shifted=Twin(shifted_conv), reference=Twin(reference_conv))
 
 

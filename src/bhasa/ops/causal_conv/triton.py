@@ -64,7 +64,7 @@ def conv_backward(
             **_tiles(weight),
         )
     sums = partial.sum((0, 1))  # (K + 1, d)
-    dbias = None if bias is None else sums[taps].to(bias.dtype)
+    dbias = None if bias is None else sums[taps].to(bias.dtype).clone()  # results share no memory
     return dx, sums[:taps].T.to(weight.dtype).contiguous(), dbias, dinitial.transpose(1, 2).contiguous()
 
 

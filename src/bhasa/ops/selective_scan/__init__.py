@@ -12,19 +12,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bhasa.ops import segments, triton
+from bhasa.ops import segments
 from bhasa.ops.backends import Backends, Twin
 from bhasa.ops.native import missing
 from bhasa.ops.selective_scan.chunked import chunked_scan
 from bhasa.ops.selective_scan.native import native_scan
 from bhasa.ops.selective_scan.reference import reference_scan
 from bhasa.ops.selective_scan.twin import Scan
+from bhasa.ops.triton import TRITON_IS_USABLE
+from bhasa.ops.triton import missing as triton_missing
 
 BACKENDS: Backends[Scan] = Backends(native=Twin(native_scan, missing))
-if triton.USABLE:
+if TRITON_IS_USABLE:
     from bhasa.ops.selective_scan.on_card import triton_scan
 
-    BACKENDS["triton"] = Twin(triton_scan, triton.missing)
+    BACKENDS["triton"] = Twin(triton_scan, triton_missing)
 BACKENDS.update(chunked=Twin(chunked_scan), reference=Twin(reference_scan))
 
 
