@@ -7,6 +7,7 @@ other rows, cannot touch a document's score. Bits per byte does not depend on th
 """
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from bhasa.errors import BhasaError
 from bhasa.model.language_model import LanguageModel
-from bhasa.model.mixers import MambaState
+from bhasa.model.mixers import map_state
 from bhasa.progress import Progress, progress
 
 Ids = NDArray[np.integer[Any]]
@@ -99,7 +100,7 @@ def _read_side_by_side(
     state = model.initial_state(len(documents))
     for start in range(0, len(losses[0]), chunk):
         running = sum(len(row) > start for row in losses)
-        state = [MambaState(*(part[:running] for part in layer)) for layer in state]
+        state = map_state(operator.itemgetter(slice(running)), state)
         tokens = _padded([document[start : start + chunk + 1] for document in documents[:running]]).to(device)
         nats, state = model.token_losses(tokens[:, :-1], tokens[:, 1:], state)  # (b, l)
         for row, values in zip(losses, nats.cpu().double().numpy(), strict=False):

@@ -16,8 +16,8 @@ from torch import Tensor
 from bhasa.inference import native
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.sampling import sample
-from bhasa.model.language_model import LanguageModel, State
-from bhasa.model.mixers import MambaState
+from bhasa.model.language_model import LanguageModel
+from bhasa.model.mixers import State, map_state
 
 PREFILL_CHUNK = 512  # tokens read at once: enough for the parallel scan, small next to the weights
 
@@ -60,7 +60,7 @@ class Decoder:
 
     def snapshot(self) -> Snapshot:
         """A copy of the state, which is small: native steps change theirs in place."""
-        return Snapshot([MambaState(*map(torch.clone, layer)) for layer in self.state], tuple(self.unread))
+        return Snapshot(map_state(torch.clone, self.state), tuple(self.unread))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back; the snapshot is read and never changed, so it can be restored again."""

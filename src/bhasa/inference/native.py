@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from bhasa.model.block import Block, RMSNorm
-from bhasa.model.language_model import LanguageModel, State
-from bhasa.model.mixers import Mamba, MambaState
-from bhasa.model.mixers.mamba import StepSizeProjection
+from bhasa.model.language_model import LanguageModel
+from bhasa.model.mixers import State
+from bhasa.model.mixers.mamba import Mamba, MambaState, StepSizeProjection
 from bhasa.ops import native
 from bhasa.ops.native import DecodeArguments, DecodeLayer, address
 
@@ -32,6 +32,8 @@ def missing(model: nn.Module) -> str | None:
     for block in model.backbone.layers:
         if type(block) is not Block or block.mlp is not None:
             return "a block is more than norm and mixer"
+        if type(block.mixer) is not Mamba:
+            return f"a block has {type(block.mixer).__name__} and not Mamba"
         if block.mixer.scan_backend not in ("auto", "native"):
             return f"its backend is {block.mixer.scan_backend}"
         parts += [("norm", block.norm, RMSNorm), *_mixer_parts(block.mixer)]
@@ -88,6 +90,7 @@ class NativeStepper:
     def _layer(self, block: nn.Module, state: MambaState) -> DecodeLayer:
         assert isinstance(block, Block)
         m = block.mixer
+        assert isinstance(m, Mamba)
         tensors = (
             *(block.norm.weight, m.in_proj.weight, m.in_proj.bias, m.conv1d.weight, m.conv1d.bias),
             *(m.x_proj.weight, m.dt_proj.weight, m.dt_proj.bias, -torch.exp(m.A_log.detach()), m.D),

@@ -1,13 +1,10 @@
 """A residual block: norm, mixer, add; then, if the config asks for it, norm, gated MLP, add."""
 
-import math
-
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bhasa.model.config import ModelConfig
-from bhasa.model.mixers import Mamba, MambaState
+from bhasa.model.mixers import MIXERS, LayerState
+from bhasa.model.mixers.mlp import GatedMLP
 from bhasa.ops import rms_norm
 
 
@@ -30,45 +27,28 @@ def build_norm(config: ModelConfig, backend: str = "auto") -> nn.Module:
     return nn.LayerNorm(config.d_model, eps=config.norm_eps)
 
 
-class GatedMLP(nn.Module):
-    """fc2(value * silu(gate)) with (value, gate) = fc1(hidden): `GatedMLP` of state-spaces/mamba."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(config.d_model, 2 * config.d_intermediate, bias=False)
-        self.fc2 = nn.Linear(config.d_intermediate, config.d_model, bias=False)
-        if config.rescale_prenorm_residual:
-            with torch.no_grad():
-                self.fc2.weight /= math.sqrt(2 * config.n_layer)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        value, gate = self.fc1(hidden).chunk(2, dim=-1)  # (..., d_intermediate)
-        out: Tensor = self.fc2(value * F.silu(gate))
-        return out
-
-
 class Block(nn.Module):
     """(b, l, d_model) to (b, l, d_model); the residual stream stays float32 in any precision."""
 
-    def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
+    def __init__(self, config: ModelConfig, mixer: str, backend: str = "auto") -> None:
         super().__init__()
         self.norm = build_norm(config, backend)
-        self.mixer = Mamba(config, backend)
-        self.norm2 = build_norm(config, backend) if config.d_intermediate else None
-        self.mlp = GatedMLP(config) if config.d_intermediate else None
+        self.mixer = MIXERS[mixer](config, backend)
+        self.norm2 = build_norm(config, backend) if config.mlp_after_mixer else None
+        self.mlp = GatedMLP(config) if config.mlp_after_mixer else None
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
         self,
         residual: Tensor,
-        state: MambaState | None = None,
+        state: LayerState | None = None,
         segment_ids: Tensor | None = None,
         lengths: Tensor | None = None,
-    ) -> tuple[Tensor, MambaState]:
+    ) -> tuple[Tensor, LayerState]:
         mixed, state = self.mixer(self.norm(residual), state, segment_ids, lengths)
         return self._add(residual, mixed), state
 
-    def step(self, residual: Tensor, state: MambaState) -> tuple[Tensor, MambaState]:
+    def step(self, residual: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One token: residual (b, d_model)."""
         mixed, state = self.mixer.step(self.norm(residual), state)
         return self._add(residual, mixed), state

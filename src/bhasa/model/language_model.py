@@ -11,10 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from bhasa.model.block import Block, build_norm
 from bhasa.model.config import ModelConfig
-from bhasa.model.mixers import MambaState
+from bhasa.model.mixers import State
 from bhasa.ops import cross_entropy, selective_scan
-
-State = list[MambaState]
 
 
 def build(config: ModelConfig, *, seed: int, backend: str = "auto") -> "LanguageModel":
@@ -31,7 +29,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.embeddings = nn.Embedding(config.vocab_size, config.d_model)
         nn.init.normal_(self.embeddings.weight, std=config.initializer_range)
-        self.layers = nn.ModuleList(Block(config, backend) for _ in range(config.n_layer))
+        self.layers = nn.ModuleList(Block(config, mixer, backend) for mixer in config.layers)
         self.norm_f = build_norm(config, backend)
         self.activation_checkpointing = False
         """Recompute each block in backward instead of keeping its activations: slower, far smaller."""

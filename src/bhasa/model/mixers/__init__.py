@@ -1,9 +1,22 @@
-"""Sequence mixers: modules that move information between tokens and carry a state.
+"""Sequence mixers: what moves information between tokens, each with a state of its own kind.
 
-A mixer has `forward(hidden, state, segment_ids, lengths) -> (hidden, state)`, `step(hidden, state)` for one
-token, and `initial_state(batch_size)`.
+`protocol.py` says what a mixer is; a new one is a file, and a line here.
 """
 
-from bhasa.model.mixers.mamba import Mamba, MambaState
+from typing import Any
 
-__all__ = ["Mamba", "MambaState"]
+from bhasa.model.mixers.attention import Attention
+from bhasa.model.mixers.mamba import Mamba
+from bhasa.model.mixers.mamba2 import Mamba2
+from bhasa.model.mixers.mlp import MLP
+from bhasa.model.mixers.protocol import LayerState, Mixer, State, map_state
+
+MIXERS: dict[str, type[Mixer[Any]]] = {
+    "mamba": Mamba,
+    "mamba2": Mamba2,
+    "attention": Attention,
+    "mlp": MLP,
+}
+"""By the names that `ModelConfig.layers` gives."""
+
+__all__ = ["MIXERS", "LayerState", "Mixer", "State", "map_state"]

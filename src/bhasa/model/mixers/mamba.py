@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bhasa.model.config import ModelConfig
+from bhasa.model.mixers.protocol import Mixer, scale_output
 from bhasa.ops import causal_conv, selective_scan
 
 
@@ -39,12 +40,11 @@ class MambaState(NamedTuple):
     """(b, d_inner, d_state), float32: the recurrence."""
 
 
-class Mamba(nn.Module):
+class Mamba(Mixer[MambaState]):
     """Gated convolution and selective scan: (b, l, d_model) to (b, l, d_model)."""
 
     def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, backend)
         d_inner, d_state, dt_rank = config.d_inner, config.d_state, config.resolved_dt_rank
         self.conv_backend = causal_conv.BACKENDS.known(backend)
         self.scan_backend = backend
@@ -60,10 +60,7 @@ class Mamba(nn.Module):
         if config.use_bias:
             nn.init.zeros_(self.in_proj.bias)
             nn.init.zeros_(self.out_proj.bias)
-        if config.rescale_prenorm_residual:
-            additions = config.n_layer * (2 if config.d_intermediate else 1)
-            with torch.no_grad():
-                self.out_proj.weight /= math.sqrt(additions)
+        scale_output(self.out_proj, config)
 
     def forward(
         self,
@@ -72,10 +69,6 @@ class Mamba(nn.Module):
         segment_ids: Tensor | None = None,
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, MambaState]:
-        """hidden (b, l, d_model); segment_ids (b, l) separate packed documents, see `ops.segments`.
-
-        lengths (b,): what comes after in a row is padding and leaves the state as it is.
-        """
         x, z = self.in_proj(hidden).chunk(2, dim=-1)  # (b, l, d_inner)
         x, conv_state = causal_conv.causal_conv(
             x,
@@ -103,7 +96,6 @@ class Mamba(nn.Module):
         return self.out_proj(y), MambaState(conv_state, ssm_state)
 
     def step(self, hidden: Tensor, state: MambaState) -> tuple[Tensor, MambaState]:
-        """One token: hidden (b, d_model) to (b, d_model), and the state after it."""
         x, z = self.in_proj(hidden).chunk(2, dim=-1)  # (b, d_inner)
         x, conv_state = causal_conv.causal_conv_step(
             x, self.conv1d.weight.squeeze(1), self.conv1d.bias, state=state.conv
@@ -113,7 +105,7 @@ class Mamba(nn.Module):
         return self.out_proj(y), MambaState(conv_state, ssm_state)
 
     def initial_state(self, batch_size: int) -> MambaState:
-        """The state before the first token: zeros."""
+        """Zeros."""
         d_inner = self.config.d_inner
         zeros = self.A_log.new_zeros
         return MambaState(
@@ -132,21 +124,25 @@ class Mamba(nn.Module):
 
 
 class StepSizeProjection(nn.Linear):
-    """dt_rank to d_inner; its bias sets the initial step sizes, and is added in float32 in any precision.
-
-    After softplus the initial steps are log-uniform in [dt_min, dt_max]: `mamba_simple.py` of
-    state-spaces/mamba, whose constants these are. A blanket initialiser must not touch them.
-    """
+    """dt_rank to d_inner; its bias sets the initial step sizes, and is added in float32 in any precision."""
 
     def __init__(self, dt_rank: int, config: ModelConfig) -> None:
         super().__init__(dt_rank, config.d_inner)
         nn.init.uniform_(self.weight, -(dt_rank**-0.5), dt_rank**-0.5)
-        log_min, log_max = math.log(config.dt_min), math.log(config.dt_max)
-        dt = torch.exp(torch.rand(config.d_inner) * (log_max - log_min) + log_min)
-        dt = dt.clamp(min=config.dt_init_floor)
         with torch.no_grad():
-            self.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+            self.bias.copy_(initial_dt_bias(config.d_inner, config))
 
     def forward(self, dt: Tensor) -> Tensor:
         projected = F.linear(dt, self.weight)
         return projected + self.bias if projected.dtype == self.bias.dtype else projected.float() + self.bias
+
+
+def initial_dt_bias(size: int, config: ModelConfig) -> Tensor:
+    """(size,): after softplus the initial steps are log-uniform in [dt_min, dt_max].
+
+    From `mamba_simple.py` of state-spaces/mamba; a blanket initialiser must not touch them.
+    """
+    log_min, log_max = math.log(config.dt_min), math.log(config.dt_max)
+    dt = torch.exp(torch.rand(size) * (log_max - log_min) + log_min)
+    dt = dt.clamp(min=config.dt_init_floor)
+    return dt + torch.log(-torch.expm1(-dt))  # the inverse of softplus
