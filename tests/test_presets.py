@@ -33,17 +33,54 @@ def test_model_presets_load(path):
     assert ModelConfig.load(path).n_layer >= 2
 
 
+@pytest.mark.parametrize("family", ["", "mamba2-"])
 @pytest.mark.parametrize(
-    ("size", "width", "millions"), [("small", 512, 50), ("medium", 768, 150), ("large", 1024, 400)]
+    ("size", "width", "millions"),
+    [("tiny", 192, 1.8), ("small", 512, 50), ("medium", 768, 150), ("large", 1024, 400)],
 )
-def test_sizes_count_what_they_are_called(size, width, millions):
+def test_sizes_count_what_they_are_called(family, size, width, millions):
     vocabulary = YAML(typ="safe").load(ROOT / "params.yaml")["tokenize"]["vocab_size"]
-    config = ModelConfig.load(PIPELINE / "model" / f"{size}.yaml").model_copy(
+    config = ModelConfig.load(PIPELINE / "model" / f"{family}{size}.yaml").model_copy(
         update={"vocab_size": vocabulary}
     )
     assert config.d_model == width
     with torch.device("meta"):
         assert LanguageModel(config).num_parameters() == pytest.approx(1e6 * millions, rel=0.015)
+
+
+@pytest.mark.parametrize(
+    ("name", "vocabulary", "count"),
+    [
+        ("mamba-130m", 50280, 129_135_360),
+        ("mamba-370m", 50280, 371_516_416),
+        ("mamba-790m", 50280, 793_204_224),
+        ("mamba-1.4b", 50280, 1_372_178_432),
+        ("mamba-2.8b", 50280, 2_768_345_600),
+        ("mamba2-130m", 50288, 128_989_632),
+        ("mamba2-370m", 50288, 368_346_624),
+        ("mamba2-780m", 50288, 780_161_280),
+        ("mamba2-1.3b", 50288, 1_343_757_312),
+        ("mamba2-2.7b", 50288, 2_702_599_680),
+    ],
+)
+def test_official_sizes_count_to_the_parameter(name, vocabulary, count):
+    config = ModelConfig.load(PIPELINE / "model" / f"{name}.yaml")
+    with torch.device("meta"):
+        model = LanguageModel(config.model_copy(update={"vocab_size": vocabulary}))
+    assert model.num_parameters() == count
+
+
+@pytest.mark.parametrize(("name", "share"), [("hybrid-tiny", 1 / 8), ("hybrid-small", 0.3)])
+def test_hybrids_have_the_attention_they_promise_and_none_first(name, share):
+    layers = ModelConfig.load(PIPELINE / "model" / f"{name}.yaml").layers
+    assert layers.count("attention") / len(layers) == share
+    assert layers[0] != "attention"
+
+
+@pytest.mark.parametrize("path", sorted((PIPELINE / "model").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_size_can_be_chosen_with_the_parameters_that_ship(path, tmp_path, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=1 << 40))
+    check(params_with(tmp_path, model__size=path.stem), PIPELINE)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ VERBS = {
     "generate": ("bhasa.tools.generate", "Continue a prompt."),
     "chat": ("bhasa.tools.chat", "Talk with the tuned model."),
     "report": ("bhasa.tools.report", "Show what the last run measured."),
+    "inspect": ("bhasa.tools.inspect", "Show what a model is made of."),
     "doctor": ("bhasa.tools.doctor", "Show what this machine runs, and what is missing."),
     "bench": (
         "bhasa.tools.bench",

@@ -68,11 +68,11 @@ def check_together(experiment: Experiment, architecture: ModelConfig, hardware: 
     """
     import torch
 
-    from bhasa.finetuning.projections import require_projections
+    from bhasa.finetuning.projections import projections
     from bhasa.model.language_model import LanguageModel
     from bhasa.training.estimate import require_memory
 
     with torch.device("meta"):  # names and sizes alone
         model = LanguageModel(architecture.model_copy(update={"vocab_size": experiment.tokenize.vocab_size}))
     require_memory(model.num_parameters(), hardware.device)
-    require_projections(model, experiment.finetune.targets)
+    projections(model, experiment.finetune.targets)

@@ -54,6 +54,21 @@ def test_a_model_with_an_mlp_offers_its_projections_too(make_config, ids):
     assert sum("lora_B" in name and bool(p.grad.any()) for name, p in model.named_parameters()) == 2
 
 
+@pytest.mark.parametrize("ssm", ["mamba", "mamba2"])
+def test_all_reaches_every_projection_of_every_mixer_and_merges(ssm, make_config, ids):
+    values = {"pattern": "M*-", "ssm": ssm, "headdim": 8, "d_intermediate": 16, "attention": {"num_heads": 2}}
+    model = build(
+        ModelConfig.parse({"d_model": 24, "n_layer": 3, "vocab_size": 50, **values}, "a hybrid"), seed=0
+    )
+    linear = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and n != "lm_head"]
+    adapted, model = tuned(model, make_config(targets=("all",)), ids)
+    learnt = {name for name, p in model.named_parameters() if "lora_B" in name and p.any()}
+    assert learnt == {f"{name}.lora_B.default.weight" for name in linear}
+    with torch.no_grad():
+        expected = model(ids)[0]
+        torch.testing.assert_close(adapters.merge(adapted)(ids)[0], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_fresh_adapters_change_nothing_to_the_bit(model, make_config, ids):
     with torch.no_grad():
         before = model(ids)[0]

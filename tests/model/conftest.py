@@ -9,6 +9,27 @@ VARIANTS = {
     "layer-norm": {"norm": "layer"},
     "mlp": {"d_intermediate": 40},
     "biased": {"use_bias": True, "conv_bias": False},
+    "mamba2": {"ssm": "mamba2", "headdim": 6},
+    "mamba2-groups": {
+        "ssm": "mamba2",
+        "headdim": 12,
+        "ngroups": 2,
+        "dt_limit": (0.01, 0.06),
+        "use_bias": True,
+    },
+    "attention": {"pattern": "*", "attention": {"num_heads": 4, "num_heads_kv": 2}},
+    "window": {
+        "pattern": "*",
+        "use_bias": True,
+        "attention": {"num_heads": 3, "head_dim": 6, "positions": "alibi", "window": 9},
+    },
+    "hybrid": {
+        "pattern": "M*-M",
+        "ssm": "mamba2",
+        "headdim": 8,
+        "d_intermediate": 16,
+        "attention": {"num_heads": 2, "num_heads_kv": 1, "positions": "none"},
+    },
     "all": {
         "d_intermediate": 24,
         "norm": "layer",
@@ -20,9 +41,12 @@ VARIANTS = {
 }
 
 
-@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS)
+@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS, scope="session")
 def config(request: pytest.FixtureRequest) -> ModelConfig:
-    return ModelConfig(d_model=24, n_layer=2, vocab_size=50, d_state=5, **request.param)
+    layers = 4 if request.param.get("pattern") == "M*-M" else 2
+    return ModelConfig.parse(
+        {"d_model": 24, "n_layer": layers, "vocab_size": 50, "d_state": 5, **request.param}, "a variant"
+    )
 
 
 @pytest.fixture

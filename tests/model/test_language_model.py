@@ -1,4 +1,5 @@
 import math
+from operator import itemgetter
 
 import pytest
 import torch
@@ -8,17 +9,22 @@ from torch.nn import functional as F
 
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
-from bhasa.model.language_model import LanguageModel, build
+from bhasa.model.language_model import build
+from bhasa.model.mixers import State, map_state
+from bhasa.model.mixers.attention import AttentionState
 from bhasa.ops import selective_scan
 
 SMALL = ModelConfig(d_model=16, n_layer=2, vocab_size=50, d_state=4)
-OFFICIAL = {  # d_model, n_layer: parameters with a vocabulary of 50,280
-    (768, 24): 129_135_360,
-    (1024, 48): 371_516_416,
-    (1536, 48): 793_204_224,
-    (2048, 48): 1_372_178_432,
-    (2560, 64): 2_768_345_600,
-}
+
+
+def remembered(state: State) -> State:
+    """The tensors of a state of rows that are equally long, a cache without what belongs to no row."""
+    return [
+        layer._replace(keys=layer.keys[:, :, -n:], values=layer.values[:, :, -n:])
+        if isinstance(layer, AttentionState) and (n := int(layer.length.max())) < layer.keys.shape[2]
+        else layer
+        for layer in state
+    ]
 
 
 def gradients(model, ids, **options):
@@ -26,12 +32,6 @@ def gradients(model, ids, **options):
     logits, _ = model(ids[:, :-1], **options)
     F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).backward()
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
-
-
-@pytest.mark.parametrize(("shape", "count"), OFFICIAL.items())
-def test_the_official_sizes_count_to_the_parameter(shape, count):
-    with torch.device("meta"):
-        assert LanguageModel(ModelConfig(d_model=shape[0], n_layer=shape[1])).num_parameters() == count
 
 
 def test_initial_values_are_those_of_the_finished_model():
@@ -49,6 +49,21 @@ def test_initial_values_are_those_of_the_finished_model():
         assert torch.equal(mixer.D, torch.ones(512))
         # nn.Linear draws from +-1/sqrt(fan in), which has that over sqrt(3) as its deviation
         assert mixer.in_proj.weight.std() == pytest.approx(256**-0.5 / math.sqrt(3), rel=0.02)
+        assert mixer.out_proj.weight.std() == pytest.approx(512**-0.5 / math.sqrt(3) / math.sqrt(3), rel=0.02)
+
+
+def test_initial_values_of_mamba2_are_those_of_the_finished_model():
+    config = ModelConfig(d_model=256, n_layer=3, vocab_size=50, ssm="mamba2", headdim=2, d_state=8)
+    for block in build(config, seed=0).requires_grad_(False).backbone.layers:
+        mixer = block.mixer
+        steps = F.softplus(mixer.dt_bias)
+        assert steps.min() >= 1e-3 * 0.999
+        assert steps.max() <= 0.1 * 1.001
+        assert steps.log().mean() == pytest.approx(math.log(1e-2), abs=0.2)  # log-uniform
+        A = mixer.A_log.exp()
+        assert (A.min() >= 1, A.max() <= 16, A.mean().item()) == (True, True, pytest.approx(8.5, abs=1))
+        assert torch.equal(mixer.D, torch.ones(256))
+        assert torch.equal(mixer.norm.weight, torch.ones(512))
         assert mixer.out_proj.weight.std() == pytest.approx(512**-0.5 / math.sqrt(3) / math.sqrt(3), rel=0.02)
 
 
@@ -101,26 +116,47 @@ def test_decoding_token_by_token_equals_one_forward_pass(config, ids):
     for t in range(ids.shape[1]):
         logits, state = model.step(ids[:, t], state)
         torch.testing.assert_close(logits, expected[:, t], rtol=1e-4, atol=1e-5)
-    for found, layer in zip(state, final, strict=True):
-        torch.testing.assert_close(found.ssm, layer.ssm, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(found.conv, layer.conv, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(state, final, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(length=st.integers(2, 80), data=st.data())
 @torch.no_grad()
-def test_cut_anywhere_and_carry_the_state(length, data):
+def test_cut_anywhere_and_carry_the_state(config, length, data):
     cut = data.draw(st.integers(1, length - 1))
-    model = build(SMALL, seed=0).eval()
+    model = build(config, seed=0).eval()
     ids = torch.randint(50, (2, length), generator=torch.Generator().manual_seed(length))
     first, state = model(ids[:, :cut])
-    second, _ = model(ids[:, cut:], state)
-    torch.testing.assert_close(torch.cat([first, second], dim=1), model(ids)[0], rtol=1e-4, atol=1e-5)
+    second, carried = model(ids[:, cut:], state)
+    expected, final = model(ids)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(carried, final, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_what_comes_later_changes_nothing_to_the_bit(config, ids):
+    model = build(config, seed=0).eval()
+    later = torch.cat([ids[:, :31], (ids[:, 31:] + 1) % 50], dim=1)
+    assert torch.equal(model(ids)[0][:, :31], model(later)[0][:, :31])
+
+
+def test_any_number_of_threads_gives_the_same_bits(config, ids):
+    if config.norm == "layer":
+        pytest.skip("torch's LayerNorm sums its gradients by thread")
+    found = []
+    for threads in (1, 2):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            found.append(gradients(build(config, seed=0), ids))
+        finally:
+            torch.set_num_threads(before)
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
 @pytest.mark.parametrize("side", ["left", "right", "between"])
 @torch.no_grad()
-def test_padding_changes_nothing_to_the_bit(config, ids, side):
+def test_padding_changes_nothing(config, ids, side):
     model = build(config, seed=0).eval()
     earlier = model(ids[:, :9])[1]
     expected, final = model(ids, earlier)
@@ -131,15 +167,15 @@ def test_padding_changes_nothing_to_the_bit(config, ids, side):
         for row, fill in ((mask, 0.0), (ids, 7))
     )
     logits, state = model(padded, earlier, attention_mask=mask)
-    assert torch.equal(logits[mask == 1], expected.flatten(0, 1))
-    for found, layer in zip(state, final, strict=True):
-        assert torch.equal(found.conv, layer.conv)
-        assert torch.equal(found.ssm, layer.ssm)
+    # torch's fused attention sums over the columns in blocks, which padding shifts.
+    near = {"rtol": 1e-5, "atol": 1e-6} if "*" in config.pattern else {"rtol": 0, "atol": 0}
+    torch.testing.assert_close(logits[mask == 1], expected.flatten(0, 1), **near)
+    torch.testing.assert_close(remembered(state), remembered(final), **near)
 
 
 @torch.no_grad()
-def test_rows_of_different_lengths_are_as_if_alone():
-    model = build(SMALL, seed=0).eval()
+def test_rows_of_different_lengths_are_as_if_alone(config):
+    model = build(config, seed=0).eval()
     rows = [torch.arange(n)[None] % 50 for n in (1, 2, 40)]
     mask = torch.stack([torch.arange(40) < row.shape[1] for row in rows])
     ids = torch.zeros(3, 40, dtype=torch.long).masked_scatter(mask, torch.cat(rows, dim=1))
@@ -147,14 +183,13 @@ def test_rows_of_different_lengths_are_as_if_alone():
     for i, row in enumerate(rows):
         expected, final = model(row)
         torch.testing.assert_close(logits[i : i + 1, : row.shape[1]], expected, rtol=1e-5, atol=1e-6)
-        for found, layer in zip(state, final, strict=True):
-            torch.testing.assert_close(found.ssm[i : i + 1], layer.ssm, rtol=1e-5, atol=1e-6)
-            torch.testing.assert_close(found.conv[i : i + 1], layer.conv, rtol=1e-5, atol=1e-6)
+        alone = remembered(map_state(itemgetter(slice(i, i + 1)), state))
+        torch.testing.assert_close(alone, final, rtol=1e-5, atol=1e-6)
 
 
-def test_a_long_text_in_pieces_has_the_loss_of_the_whole():
+def test_a_long_text_in_pieces_has_the_loss_of_the_whole(config):
     """Truncated backpropagation: the state is carried, the gradient is not."""
-    model = build(SMALL, seed=0)
+    model = build(config, seed=0)
     ids = torch.randint(50, (1, 401), generator=torch.Generator().manual_seed(1))
     whole, _ = model.token_losses(ids[:, :-1], ids[:, 1:])
     state, pieces = None, []
@@ -162,20 +197,22 @@ def test_a_long_text_in_pieces_has_the_loss_of_the_whole():
         logits, state = model(ids[:, start : start + 100], state)
         loss = F.cross_entropy(logits[0], ids[0, start + 1 : start + 101], reduction="none")
         loss.sum().backward()
-        state = [type(layer)(*(part.detach() for part in layer)) for layer in state]
+        state = map_state(torch.Tensor.detach, state)
         pieces.append(loss.detach())
     torch.testing.assert_close(torch.cat(pieces)[None], whole, rtol=1e-4, atol=1e-5)
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=5))
-def test_packed_documents_give_the_losses_and_gradients_of_each_alone(lengths):
-    model = build(SMALL, seed=0)
+def test_packed_documents_give_the_losses_and_gradients_of_each_alone(config, lengths):
+    model = build(config, seed=0)
     ids = torch.randint(50, (1, sum(lengths)), generator=torch.Generator().manual_seed(len(lengths)))
     segments = torch.cat([torch.full((n,), i + 1) for i, n in enumerate(lengths)])[None]
-    packed, _ = model(ids, segment_ids=segments)
-    alone = torch.cat([model(document)[0] for document in ids.split(lengths, dim=1)], dim=1)
+    packed, state = model(ids, segment_ids=segments)
+    documents = [model(document) for document in ids.split(lengths, dim=1)]
+    alone = torch.cat([logits for logits, _ in documents], dim=1)
+    torch.testing.assert_close(remembered(state), remembered(documents[-1][1]), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
     weights = list(model.parameters())
     for found, expected in zip(

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from bhasa.training.estimate import announce, training_bytes
 from bhasa.training.loop import Run
 
 MEASURE = """
-import sys, numpy as np, torch
+import json, sys, numpy as np, torch
 from bhasa.hardware import HardwareProfile
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
@@ -26,7 +27,7 @@ def peak_memory_bytes():  # of this process alone: rusage counts what its parent
     return 1024 * int(status["VmHWM"].split()[0])
 
 length, rows, checkpointing = 512, 4, sys.argv[1] == "True"
-config = ModelConfig(d_model=128, n_layer=4, vocab_size=1024)
+config = ModelConfig.parse({"d_model": 128, "n_layer": 4, "vocab_size": 1024, **json.loads(sys.argv[2])}, "")
 model = build(config, seed=0)
 model.backbone.activation_checkpointing = checkpointing
 training = TrainingConfig(context_length=length, tokens_per_step=length * rows, learning_rate=1e-3)
@@ -47,12 +48,23 @@ print(training_bytes(config, parameters=n, trained=n, tokens=rows * length, chec
       / (peak_memory_bytes() - before))
 """
 
+ARCHITECTURES = {
+    "mamba": {},
+    "mamba2": {"ssm": "mamba2", "d_state": 64},
+    "attention": {"pattern": "*", "attention": {"num_heads": 4}},
+    "mlp": {"pattern": "M3-", "d_intermediate": 512},
+}
+
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's account of memory")
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_the_memory_of_a_step_is_estimated_within_a_factor_of_two(checkpointing):
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_the_memory_of_a_step_is_estimated_within_a_factor_of_two(architecture, checkpointing):
     ratio = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(checkpointing)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MEASURE, str(checkpointing), json.dumps(architecture)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert 0.5 < float(ratio.stdout) < 2
 

@@ -14,7 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from bhasa import journal
 from bhasa.errors import BhasaError
 from bhasa.finetuning.config import FinetuneConfig
-from bhasa.finetuning.projections import require_projections
+from bhasa.finetuning.projections import projections
 from bhasa.model.language_model import LanguageModel
 from bhasa.tokens.special import ASSISTANT, END_OF_TURN, SYSTEM, USER
 
@@ -23,12 +23,11 @@ MARKS = (USER, ASSISTANT, END_OF_TURN, SYSTEM)
 
 def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftModel:
     """Put adapters into `model` in place and freeze the rest; returns peft's handle on it."""
-    require_projections(model, config.targets)
     lora = LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,  # type: ignore[arg-type]  # a float is as good
         lora_dropout=config.dropout,
-        target_modules=sorted(config.targets),
+        target_modules=projections(model, config.targets),
         trainable_token_indices={name: list(MARKS) for name in _vocabulary_matrices(model)},
     )
     with torch.random.fork_rng(devices=[]):

@@ -16,8 +16,8 @@ class FinetuneConfig(TrainingConfig):
     """The update is scaled by alpha / rank."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of an adapter's inputs that is dropped in training."""
-    targets: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names of the projections that get an adapter; each must exist in the model."""
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("all",)
+    """Names of the projections that get an adapter; each must exist in the model. all: every one it has."""
     epochs: Annotated[float, Field(gt=0)] = 1.0
     """Passes over the chat data."""
     max_steps: Annotated[int, Field(ge=1)] | None = None

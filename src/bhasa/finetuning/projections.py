@@ -7,13 +7,16 @@ from torch import nn
 from bhasa.errors import UserError
 
 
-def require_projections(model: nn.Module, targets: Sequence[str]) -> None:
-    """Raise `UserError` for a target that names no projection of the model."""
+def projections(model: nn.Module, targets: Sequence[str]) -> list[str]:
+    """The names that `targets` mean, in order; raises `UserError` for one that names none of the model's."""
     linear = {name.rpartition(".")[2] for name, m in model.named_modules() if isinstance(m, nn.Linear)}
     linear.discard("lm_head")  # may be the embedding too, which merging would change with it
+    if list(targets) == ["all"]:
+        return sorted(linear)
     unmatched = [target for target in targets if target not in linear]
     if unmatched:
         raise UserError(
             f"finetune.targets: {', '.join(unmatched)}: no such projection in the model; "
-            f"there are: {', '.join(sorted(linear))}"
+            f"there are: {', '.join(sorted(linear))}, or all for every one"
         )
+    return sorted(targets)

@@ -5,7 +5,6 @@ is `MMM*`.
 """
 
 import re
-from itertools import groupby
 
 MLP = "-"
 MIXERS_BY_LETTER = {"M": "mamba", "*": "attention", MLP: "mlp"}
@@ -26,9 +25,3 @@ def letters_of(pattern: str) -> str:
     if not all(count for count, _ in counted) or total > MAX_LAYERS:
         raise ValueError(f"pattern: {pattern!r} must count 1 to {MAX_LAYERS} layers, and each letter once")
     return "".join(letter * count for count, letter in counted)
-
-
-def shorten(letters: str) -> str:
-    """The inverse of `letters_of`: runs of a letter as a number before it."""
-    runs = ((letter, len(list(run))) for letter, run in groupby(letters))
-    return "".join(letter if count == 1 else f"{count}{letter}" for letter, count in runs)

@@ -45,14 +45,24 @@ def training_bytes(
     """Bytes that training holds at its peak, for `tokens` in one micro-batch; fp32, within a third or so.
 
     Weights and, where trained, gradient and two moments; the activations that backward needs with the fused
-    operations: per layer 6 of width d_inner and 2 of d_model, and about twice as much for the layer that is
-    being differentiated; and one block of logits.
+    operations, and about twice as many for the layer that is being differentiated; one block of logits.
     """
-    per_layer = 6 * config.d_inner + 2 * config.d_model + 3 * config.d_intermediate
-    layers = 2 + (1 if checkpointing else config.n_layer)
-    kept = layers * per_layer + config.n_layer * config.d_model
+    layers = [_activations(config, mixer) for mixer in config.layers]
+    kept = 2 * max(layers) + (max(layers) if checkpointing else sum(layers)) + config.n_layer * config.d_model
     logits = min(tokens * config.vocab_size, max(LOGITS, config.vocab_size))
     return 4.0 * (parameters + 3 * trained + tokens * kept + logits)
+
+
+def _activations(config: ModelConfig, mixer: str) -> int:
+    """Numbers that a token's backward through one layer needs."""
+    given = config.attention
+    of_mixer = {
+        "mamba": 6 * config.d_inner,
+        "mamba2": 7 * config.d_inner + 4 * config.ngroups * config.d_state,
+        "attention": 4 * config.head_dim * (given.num_heads + given.resolved_heads_kv),
+        "mlp": 5 * config.d_intermediate,
+    }[mixer]
+    return of_mixer + 2 * config.d_model + (5 * config.d_intermediate if config.mlp_after_mixer else 0)
 
 
 def require_memory(parameters: int, device: str) -> None:

@@ -41,21 +41,30 @@ def causal_conv(
 
     Args: x (b, l, d); weight (d, K); bias (d,) or None; initial_state (b, d, K - 1), zero if absent;
     segment_ids (b, l), see `ops.segments`; lengths (b,): of each row, what comes after is padding and the
-    final state is that of the row's own last inputs.
+    final state is that of the row's own last inputs; after packed documents, of the last one alone.
     """
-    length, before = x.shape[1], weight.shape[1] - 1
     if initial_state is None:
-        initial_state = x.new_zeros(x.shape[0], x.shape[2], before)
+        initial_state = x.new_zeros(x.shape[0], x.shape[2], weight.shape[1] - 1)
     initial_state = initial_state.to(x.dtype)
     conv = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
     y = conv(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype), initial_state, segment_ids)
-    if lengths is not None:
-        window = torch.cat([initial_state, x.transpose(1, 2)], dim=2)  # (b, d, K - 1 + l)
-        places = lengths[:, None] + torch.arange(before, device=x.device)  # (b, K - 1)
-        return y, window.gather(2, places[:, None].expand(-1, x.shape[2], -1))
-    last = x[:, max(0, length - before) :].transpose(1, 2)  # (b, d, K - 1 or, of a short x, all)
-    final_state = torch.cat([initial_state[:, :, min(length, before) :], last], dim=2)
+    final_state = _last(initial_state, x, lengths)
+    if segment_ids is not None:  # what a later token continues is the last document alone
+        of_state = segment_ids.new_zeros(len(x), 1, initial_state.shape[2])
+        documents = _last(of_state, segment_ids[..., None], lengths)  # (b, 1, K - 1)
+        final_state = final_state * (documents == documents[..., -1:])
     return y, final_state
+
+
+def _last(state: Tensor, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """(b, d, K - 1): the newest of `state` (b, d, K - 1) and x (b, l, d) after it, of each row's own."""
+    length, before = x.shape[1], state.shape[2]
+    if lengths is not None:
+        window = torch.cat([state, x.transpose(1, 2)], dim=2)  # (b, d, K - 1 + l)
+        places = lengths[:, None] + torch.arange(before, device=x.device)  # (b, K - 1)
+        return window.gather(2, places[:, None].expand(-1, x.shape[2], -1))
+    newest = x[:, max(0, length - before) :].transpose(1, 2)  # (b, d, K - 1 or, of a short x, all)
+    return torch.cat([state[:, :, min(length, before) :], newest], dim=2)
 
 
 def causal_conv_step(

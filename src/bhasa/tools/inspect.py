@@ -1,0 +1,72 @@
+"""`bhasa inspect`: what a model is made of, layer by layer, without making or loading it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bhasa.model.config import ModelConfig
+    from bhasa.model.language_model import LanguageModel
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="A model folder, or a preset of pipeline/model/.")],
+    vocab_size: Annotated[int, typer.Option(help="Rows of the embedding that a preset gets.")] = 4096,
+) -> None:
+    """Show the layers of a model in order, what each counts, and how much it remembers of what it read."""
+    import torch
+    from rich.console import Console
+
+    from bhasa.model.drawing import draw
+    from bhasa.model.language_model import LanguageModel
+
+    config = _config(model, vocab_size)
+    with torch.device("meta"):  # shapes alone
+        language_model = LanguageModel(config)
+    console = Console(highlight=False)
+    console.print(f"{model}: {language_model.num_parameters():,} parameters, {config.n_layer} layers")
+    console.print(f"pattern {config.pattern}: {draw(config)}")
+    console.print(_table(language_model))
+
+
+def _config(model: Path, vocab_size: int) -> ModelConfig:
+    from bhasa import bundle
+    from bhasa.model.config import ModelConfig
+
+    if model.is_dir():
+        return bundle.read_config(model)
+    return ModelConfig.parse(ModelConfig.load(model).as_mapping() | {"vocab_size": vocab_size}, str(model))
+
+
+def _table(model: LanguageModel) -> object:
+    """A row per kind of layer, each with what one of them counts."""
+    from rich.table import Table
+
+    from bhasa.model.drawing import NAMES
+
+    table = Table("part", "how many", "parameters each", "state of one sequence")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    backbone = model.backbone
+    table.add_row("embedding", "1", f"{backbone.embeddings.weight.numel():,}", "")
+    for mixer in dict.fromkeys(model.config.layers):
+        i = model.config.layers.index(mixer)
+        block = backbone.layers[i]
+        count = sum(parameter.numel() for parameter in block.parameters())
+        table.add_row(NAMES[mixer], str(model.config.layers.count(mixer)), f"{count:,}", _state(model, i))
+    if not model.config.tie_embeddings:
+        table.add_row("output", "1", f"{model.lm_head.weight.numel():,}", "")
+    return table
+
+
+def _state(model: LanguageModel, layer: int) -> str:
+    """How many bytes a layer remembers, which for attention depends on how much was read."""
+    config = model.config
+    if config.layers[layer] == "attention":
+        each = 2 * 4 * config.attention.resolved_heads_kv * config.head_dim
+        window = config.attention.window
+        return f"{each:,} bytes a token" + (f", up to {window - 1:,}" if window else "")
+    return f"{sum(part.nbytes for part in model.initial_state(1)[layer]):,} bytes"
