@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import torch
 
-from bhasa.ops import causal_conv, cross_entropy, native, rms_norm, selective_scan
+from bhasa.ops import causal_conv, cross_entropy, native, rms_norm, selective_scan, ssd
 from bhasa.ops.backends import Backends
 
 OPERATIONS: Mapping[str, Backends] = {  # type: ignore[type-arg]  # of any signature
     "selective_scan": selective_scan.BACKENDS,
+    "ssd": ssd.BACKENDS,
     "causal_conv": causal_conv.BACKENDS,
     "rms_norm": rms_norm.BACKENDS,
     "cross_entropy": cross_entropy.BACKENDS,
