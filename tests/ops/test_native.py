@@ -13,6 +13,7 @@ from bhasa.ops.cross_entropy import cross_entropy
 from bhasa.ops.native import structures
 from bhasa.ops.rms_norm import rms_norm
 from bhasa.ops.selective_scan import selective_scan
+from bhasa.ops.ssd import ssd
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.skipif(
@@ -42,6 +43,24 @@ def scan_case(length, d, n):
 @pytest.mark.parametrize(("length", "d", "n"), [(65, 70, 16), (130, 16, 5), (33, 3, 17)])
 def test_the_scan(assert_as_exact_as_the_reference, native_version, length, d, n):
     assert_as_exact_as_the_reference(selective_scan, scan_case(length, d, n), "native")
+
+
+@pytest.mark.parametrize(
+    ("length", "heads", "p", "groups", "n"), [(65, 12, 16, 2, 16), (130, 6, 33, 1, 48), (33, 12, 3, 3, 17)]
+)
+def test_the_duality(assert_as_exact_as_the_reference, native_version, length, heads, p, groups, n):
+    case = {
+        "x": normal(2, length, heads, p),
+        "dt": normal(2, length, heads, seed=1) - 2,
+        "A": -torch.exp(normal(heads)),
+        "B": normal(2, length, groups, n, seed=2),
+        "C": normal(2, length, groups, n, seed=3),
+        "D": normal(heads),
+        "dt_bias": normal(heads, seed=5),
+        "initial_state": normal(2, heads, p, n),
+        "segment_ids": torch.arange(length).div(50, rounding_mode="floor").repeat(2, 1),
+    }
+    assert_as_exact_as_the_reference(ssd, case, "native")
 
 
 @pytest.mark.parametrize(("length", "d", "taps"), [(130, 70, 4), (65, 3, 7), (2, 16, 4)])
@@ -76,7 +95,16 @@ def test_a_version_that_does_not_exist_is_not_chosen():
 def test_the_limits_are_those_of_the_header():
     header = (Path(native.__file__).parent / "arguments.h").read_text()
     constants = dict(re.findall(r"constexpr int (\w+) = (\d+);", header))
-    for name in ("SCAN_GROUP", "SCAN_CHUNK", "ROW_BLOCK", "MAX_STATES", "MAX_TAPS", "MAX_LANES"):
+    for name in (
+        "SCAN_GROUP",
+        "SCAN_CHUNK",
+        "ROW_BLOCK",
+        "MAX_STATES",
+        "MAX_TAPS",
+        "MAX_LANES",
+        "SSD_CHUNK",
+        "SSD_HEADS",
+    ):
         assert getattr(structures, name) == int(constants[name])
 
 
@@ -84,7 +112,7 @@ def test_the_limits_are_those_of_the_header():
     "name",
     [
         *("Sequence", "ScanArguments", "ConvArguments", "NormArguments", "SoftmaxArguments"),
-        *("DecodeLayer", "DecodeArguments"),
+        *("DecodeLayer", "DecodeArguments", "SsdArguments"),
     ],
 )
 def test_the_structures_are_those_of_the_header(name):

@@ -9,6 +9,7 @@ from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.cross_entropy import cross_entropy
 from bhasa.ops.rms_norm import rms_norm
 from bhasa.ops.selective_scan import selective_scan
+from bhasa.ops.ssd import ssd
 
 pytestmark = pytest.mark.skipif(
     native.missing(torch.device("cpu"), torch.float32) is not None, reason="the kernels are not built"
@@ -25,10 +26,25 @@ def scan_inputs():
     return x, dt, A, B, C, normal(17), z, normal(17), normal(2, 17, 5)
 
 
+def ssd_inputs():
+    x, dt, B, C = normal(2, 40, 4, 5), normal(2, 40, 4), normal(2, 40, 2, 3), normal(2, 40, 2, 6)[..., ::2]
+    dt, A = (v.detach().exp().requires_grad_() for v in (dt, normal(4)))
+    return (
+        x,
+        dt,
+        (-A).detach().requires_grad_(),
+        B,
+        C.detach().requires_grad_(),
+        normal(4),
+        normal(2, 4, 5, 3),
+    )
+
+
 KEEP = torch.rand(2, 40, generator=torch.Generator().manual_seed(0)) < 0.9
 IDS = (~KEEP).cumsum(1)
 OPERATORS = {
     "selective_scan_native": lambda: (*scan_inputs(), KEEP, True),
+    "ssd_native": lambda: (*ssd_inputs(), KEEP, True),
     "causal_conv_native": lambda: (normal(2, 40, 17), normal(17, 4), normal(17), normal(2, 17, 3), IDS, True),
     "rms_norm_native": lambda: (normal(2, 40, 17), normal(17), 1e-5, True),
     "cross_entropy_native": lambda: (normal(80, 17), normal(50, 17), IDS.flatten(), True, True),
@@ -48,7 +64,8 @@ def layer(x, dt, A, B, C, D, z, dt_bias, initial_state):
     y, state = selective_scan(
         x, dt, A, B, C, D, z=z, dt_bias=dt_bias, initial_state=initial_state, segment_ids=IDS
     )
-    hidden = rms_norm(y, D, 1e-5)
+    duality, _ = ssd(y[..., None], dt, A[:, 0], B[:, :, None], C[:, :, None], D, segment_ids=IDS)
+    hidden = rms_norm(y + duality.squeeze(-1), D, 1e-5)
     return cross_entropy(hidden, dt[0], IDS) + state.sum()
 
 
@@ -73,6 +90,6 @@ def test_activations_may_be_recomputed():
 
 def test_nothing_is_kept_for_a_backward_that_will_not_be():
     with torch.no_grad():
-        inputs = scan_inputs()
-        *_, saved = torch.ops.bhasa.selective_scan_native(*inputs, None, False)
-    assert saved.numel() == 0
+        *_, saved = torch.ops.bhasa.selective_scan_native(*scan_inputs(), None, False)
+        *_, states = torch.ops.bhasa.ssd_native(*ssd_inputs(), None, False)
+    assert saved.numel() == states.numel() == 0

@@ -13,6 +13,7 @@ from bhasa.ops.native.structures import (
     ScanArguments,
     Sequence,
     SoftmaxArguments,
+    SsdArguments,
     address,
     plain,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "ScanArguments",
     "Sequence",
     "SoftmaxArguments",
+    "SsdArguments",
     "address",
     "call",
     "choose",

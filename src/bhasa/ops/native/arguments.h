@@ -8,6 +8,8 @@ constexpr int CONV_GROUP = 64;
 constexpr int ROW_BLOCK = 32;
 constexpr int MAX_TAPS = 16;
 constexpr int SCAN_CHUNK = 32;  // steps between saved states
+constexpr int SSD_CHUNK = 64;  // steps between saved states
+constexpr int SSD_HEADS = 4;   // heads of one unit of work
 constexpr int MAX_STATES = 256;
 constexpr int MAX_LANES = 16;   // of the widest vectors: what saved states are padded to
 
@@ -30,6 +32,21 @@ struct ScanArguments {
   float *dB, *dC;                 // (groups, batch, length, states): summed over groups by the caller
   float *dA, *dD, *ddt_bias;      // (batch, channels, ...): summed over the batch by the caller
   float* dinitial_state;          // (batch, channels, states)
+};
+
+struct SsdArguments {
+  int64_t batch, length, heads, width, groups, states;
+  Sequence x, dt, B, C;           // (heads, width), (heads), (groups, states) twice: a step
+  const float *A, *D;             // (heads)
+  const uint8_t* keep;            // (batch, length) or null; 0 forgets the earlier state
+  float* initial_state;           // (batch, heads, width, states)
+  float* saved;                   // (batch, heads, chunks, padded states, padded width) or null
+  Sequence y;                     // forward: output; backward: its gradient
+  float* final_state;             // forward: output; backward: its gradient
+  Sequence dx, ddt;               // from here on backward only
+  float *dB, *dC;                 // (blocks of SSD_HEADS, batch, length, groups, states): summed by the caller
+  float *dA, *dD;                 // (batch, heads): summed over the batch by the caller
+  float* dinitial_state;          // (batch, heads, width, states)
 };
 
 struct ConvArguments {

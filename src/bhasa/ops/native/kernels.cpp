@@ -5,6 +5,7 @@
 #include "decode.h"
 #include "rows.h"
 #include "scan.h"
+#include "ssd.h"
 
 #define KERNELS_(isa) isa##_kernels
 #define KERNELS(isa) KERNELS_(isa)
@@ -13,6 +14,8 @@ extern const Kernels KERNELS(BHASA_ISA) = {
     BHASA_ISA::LANES,
     BHASA_ISA::scan_forward,
     BHASA_ISA::scan_backward,
+    BHASA_ISA::ssd_forward,
+    BHASA_ISA::ssd_backward,
     BHASA_ISA::conv_forward,
     BHASA_ISA::conv_backward,
     BHASA_ISA::rms_norm_forward,

@@ -7,6 +7,8 @@ struct Kernels {
   int lanes;
   void (*scan_forward)(const ScanArguments&);
   void (*scan_backward)(const ScanArguments&);
+  void (*ssd_forward)(const SsdArguments&);
+  void (*ssd_backward)(const SsdArguments&);
   void (*conv_forward)(const ConvArguments&);
   void (*conv_backward)(const ConvArguments&);
   void (*rms_norm_forward)(const NormArguments&);

@@ -46,6 +46,8 @@ PUBLIC const char* bhasa_choose(const char* name) {
   PUBLIC void bhasa_##name(const Arguments* arguments) { chosen->kernels.name(*arguments); }
 KERNEL(scan_forward, ScanArguments)
 KERNEL(scan_backward, ScanArguments)
+KERNEL(ssd_forward, SsdArguments)
+KERNEL(ssd_backward, SsdArguments)
 KERNEL(conv_forward, ConvArguments)
 KERNEL(conv_backward, ConvArguments)
 KERNEL(rms_norm_forward, NormArguments)

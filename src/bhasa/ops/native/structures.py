@@ -7,6 +7,7 @@ from torch import Tensor
 POINTER, SIZE = ctypes.c_void_p, ctypes.c_int64
 
 SCAN_GROUP, SCAN_CHUNK, ROW_BLOCK, MAX_STATES, MAX_TAPS, MAX_LANES = 64, 32, 32, 256, 16, 16
+SSD_CHUNK, SSD_HEADS = 64, 4
 
 
 def plain(tensor: Tensor) -> Tensor:
@@ -45,6 +46,18 @@ class ScanArguments(ctypes.Structure):
         ("final_state", POINTER),
         *((name, Sequence) for name in ("dx", "ddt", "dz")),
         *((name, POINTER) for name in ("dB", "dC", "dA", "dD", "ddt_bias", "dinitial_state")),
+    ]
+
+
+class SsdArguments(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("batch", "length", "heads", "width", "groups", "states")),
+        *((name, Sequence) for name in ("x", "dt", "B", "C")),
+        *((name, POINTER) for name in ("A", "D", "keep", "initial_state", "saved")),
+        ("y", Sequence),
+        ("final_state", POINTER),
+        *((name, Sequence) for name in ("dx", "ddt")),
+        *((name, POINTER) for name in ("dB", "dC", "dA", "dD", "dinitial_state")),
     ]
 
 

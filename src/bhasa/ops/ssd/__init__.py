@@ -17,11 +17,15 @@ from torch.nn import functional as F
 
 from bhasa.ops import segments
 from bhasa.ops.backends import Backends, Twin
+from bhasa.ops.native import missing
 from bhasa.ops.ssd.chunked import chunked_ssd
+from bhasa.ops.ssd.native import native_ssd
 from bhasa.ops.ssd.reference import reference_ssd
 from bhasa.ops.ssd.twin import Ssd, per_head
 
-BACKENDS: Backends[Ssd] = Backends(chunked=Twin(chunked_ssd), reference=Twin(reference_ssd))
+BACKENDS: Backends[Ssd] = Backends(
+    native=Twin(native_ssd, missing), chunked=Twin(chunked_ssd), reference=Twin(reference_ssd)
+)
 
 
 def ssd(
