@@ -5,7 +5,7 @@ from bhasa.ops.backends import Backends, Twin
 
 
 def ssd_step(x, dt, A, B, C, D, *, dt_bias=None, dt_limit=(0.0, math.inf), state):
-    dt = F.softplus(dt if dt_bias is None else dt + dt_bias)
+    dt = F.softplus(dt if dt_bias is None else dt + dt_bias).clamp(*dt_limit)
     r = x.shape[1] // B.shape[1]
     B, C = B.repeat_interleave(r, 1), C.repeat_interleave(r, 1)
     state = torch.exp(dt * A)[..., None, None] * state + (dt[..., None] * x)[..., None] * B[:, :, None]
@@ -28,7 +28,7 @@ def ssd(
     backend="auto",
 ):
     b, l, h, p = x.shape
-    dt = F.softplus(dt if dt_bias is None else dt + dt_bias)
+    dt = F.softplus(dt if dt_bias is None else dt + dt_bias).clamp(*dt_limit)
     if lengths is not None:
         dt = dt.masked_fill((torch.arange(l) >= lengths[:, None])[..., None], 0)
     keep = None if segment_ids is None else ~segments.starts(segment_ids)
