@@ -11,7 +11,7 @@ x_proj and dt_proj stay float32, being 5 % of the weights and setting the step s
 import numpy as np
 from numpy.typing import NDArray
 
-from bhasa.export.decode_graph import Graph, Value
+from bhasa.export.graph import Graph, Value
 from bhasa.model.language_model import LanguageModel
 
 LEVELS, ZERO = 127, 128
