@@ -68,6 +68,17 @@ def test_the_graph_is_valid_and_of_ordinary_operators(config: ModelConfig) -> No
     assert not any(node.op_type in {"Loop", "Scan"} for node in graph.graph.node)
 
 
+def test_nothing_is_stored_or_computed_that_nothing_reads(config: ModelConfig) -> None:
+    graph = build_decode_graph(Graph(build(config, seed=1))).graph
+    made = [
+        *(tensor.name for tensor in graph.initializer),
+        *(name for node in graph.node for name in node.output),
+    ]
+    read = {name for node in graph.node for name in node.input} | set(output_names(config))
+    assert set(made) <= read
+    assert len(set(made)) == len(made)
+
+
 def test_every_weight_is_stored_once(config: ModelConfig) -> None:
     model = build(config, seed=1)
     stored = sum(int(np.prod(tensor.dims)) for tensor in build_decode_graph(Graph(model)).graph.initializer)

@@ -66,17 +66,22 @@ def _remember(graph: Graph, i: int, kind: str, newest: Value) -> Value:
 
 def _mask(graph: Graph, i: int) -> Value:
     """What is added to the scores: (b, 1, 1, s + 1), with ALiBi (b, h_kv, r, s + 1)."""
-    given = graph.config.attention
     past = graph.add("Squeeze", graph.add("Shape", f"key_state.{i}", start=2, end=3))
     back = graph.constant("back", np.array(-1, np.int64))
     distance = graph.add("Range", past, back, back)  # (s + 1,): s, ..., 1, 0
     seen = graph.add("LessOrEqual", distance, _by_row(graph, f"length_state.{i}"))
-    bias = graph.constant("no_bias", np.zeros(1, np.float32))
-    if given.positions == "alibi":
-        slopes = -alibi_slopes(given.num_heads).reshape(given.resolved_heads_kv, -1, 1)  # (h_kv, r, 1)
-        steps = graph.add("Cast", distance, to=Graph.FLOAT)
-        bias = graph.add("Mul", graph.constant("alibi_slopes", slopes.numpy()), steps)
-    return graph.add("Where", seen, bias, graph.constant("unseen", np.array([-np.inf], np.float32)))
+    unseen = graph.constant("unseen", np.array([-np.inf], np.float32))
+    return graph.add("Where", seen, _bias(graph, distance), unseen)
+
+
+def _bias(graph: Graph, distance: Value) -> Value:
+    """What each distance (s + 1,) adds to the scores of what is seen: (1,), with ALiBi (h_kv, r, s + 1)."""
+    given = graph.config.attention
+    if given.positions != "alibi":
+        return graph.constant("no_bias", np.zeros(1, np.float32))
+    slopes = -alibi_slopes(given.num_heads).reshape(given.resolved_heads_kv, -1, 1)  # (h_kv, r, 1)
+    steps = graph.add("Cast", distance, to=Graph.FLOAT)
+    return graph.add("Mul", graph.constant("alibi_slopes", slopes.numpy()), steps)
 
 
 def _by_row(graph: Graph, x: Value) -> Value:
