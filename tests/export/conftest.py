@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -6,21 +7,40 @@ import pytest
 
 from bhasa import bundle
 from bhasa.model.config import ModelConfig
-from bhasa.model.language_model import build
+from bhasa.model.language_model import LanguageModel, build
 from bhasa.tokens import bpe
 from bhasa.tokens.config import TokenizeConfig
 
 TEXT = "The river carried what the mountain gave, and the sea kept the account of both. " * 20
 
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, dict[str, Any]] = {
     "tied": {},
     "untied": {"tie_embeddings": False, "use_bias": True, "conv_bias": False},
     "mlp": {"d_intermediate": 48},
     "layer-norm": {"norm": "layer"},
+    "mamba2": {"ssm": "mamba2", "headdim": 16},
+    "mamba2-groups": {
+        **{"ssm": "mamba2", "headdim": 8, "ngroups": 2, "dt_limit": (0.01, 0.03)},
+        **{"tie_embeddings": False, "use_bias": True, "conv_bias": False},
+    },
+    "attention": {"pattern": "*", "attention": {"num_heads": 4, "num_heads_kv": 2}},
+    "attention-alibi": {
+        "pattern": "*",
+        "attention": {"num_heads": 6, "num_heads_kv": 3, "head_dim": 8, "positions": "alibi", "window": 5},
+        "use_bias": True,
+    },
+    "attention-alone": {"pattern": "*", "attention": {"num_heads": 4, "window": 1}},
+    "mixed": {"pattern": "M*", "attention": {"num_heads": 4, "num_heads_kv": 1, "positions": "none"}}
+    | {"norm": "layer", "d_intermediate": 48},
+    "hybrid": {"pattern": "2M*M-", "n_layer": 5, "ssm": "mamba2", "headdim": 16, "d_intermediate": 48}
+    | {"attention": {"num_heads": 4, "num_heads_kv": 2, "window": 6}},
 }
 
+IN_FOLDERS = ("tied", "untied", "mlp", "layer-norm")
+"""Those that a model folder holds."""
 
-def _config(name: str) -> ModelConfig:
+
+def architecture(name: str) -> ModelConfig:
     # A wide embedding lets an untrained model tell its tokens apart.
     values = {"d_model": 32, "n_layer": 2, "vocab_size": 300, "d_state": 8, "initializer_range": 0.3}
     return ModelConfig(**values | ARCHITECTURES[name])
@@ -28,7 +48,7 @@ def _config(name: str) -> ModelConfig:
 
 @pytest.fixture(params=ARCHITECTURES)
 def config(request: pytest.FixtureRequest) -> ModelConfig:
-    return _config(request.param)
+    return architecture(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +68,26 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model_folders(tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def models() -> dict[str, LanguageModel]:
+    return {name: build(architecture(name), seed=0).eval() for name in ARCHITECTURES}
+
+
+@pytest.fixture(scope="session")
+def model_folders(
+    models: dict[str, LanguageModel], tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
-    for name in ARCHITECTURES:
-        model = build(_config(name), seed=0).eval()
-        bundle.save(root / name, model, tokenizer=tokenizer_folder, provenance={"seed": 0})
-    return {name: root / name for name in ARCHITECTURES}
+    for name in IN_FOLDERS:
+        bundle.save(root / name, models[name], tokenizer=tokenizer_folder, provenance={"seed": 0})
+    return {name: root / name for name in IN_FOLDERS}
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def model_and_folder(
+    request: pytest.FixtureRequest,
+    models: dict[str, LanguageModel],
+    model_folders: dict[str, Path],
+    tokenizer_folder: Path,
+) -> tuple[LanguageModel, Path]:
+    """A model and what an export reads beside it: its folder, or the tokenizer alone."""
+    return models[request.param], model_folders.get(request.param, tokenizer_folder)

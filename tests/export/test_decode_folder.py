@@ -8,7 +8,8 @@ import pytest
 from bhasa import bundle
 from bhasa.errors import UserError
 from bhasa.export import decode_folder
-from bhasa.export.decode_graph import Graph
+from bhasa.export.graph import Graph
+from bhasa.model.language_model import LanguageModel
 
 
 def test_weights_too_large_for_one_file_go_beside_it(
@@ -26,17 +27,22 @@ def test_weights_too_large_for_one_file_go_beside_it(
     np.testing.assert_array_equal(*logits)
 
 
-def test_the_index_says_what_a_program_needs(model_folders: dict[str, Path], tmp_path: Path) -> None:
-    source = model_folders["tied"]
-    decode_folder.write_folder(
-        tmp_path / "out", Graph(bundle.load(source)), tokenizer=source, name="decode.onnx"
-    )
+def test_the_index_says_what_a_program_needs(
+    model_and_folder: tuple[LanguageModel, Path], tmp_path: Path
+) -> None:
+    model, source = model_and_folder
+    decode_folder.write_folder(tmp_path / "out", Graph(model), tokenizer=source, name="decode.onnx")
     index = json.loads((tmp_path / "out" / "decode.json").read_text())
     graph = onnx.load(tmp_path / "out" / index["model"]).graph
     assert [value.name for value in graph.input] == index["inputs"]
     assert [value.name for value in graph.output] == index["outputs"]
-    shapes = [[size.dim_value for size in value.type.tensor_type.shape.dim][1:] for value in graph.input[1:]]
-    assert shapes == index["state_shapes"]
+    begins = [part[0].numpy() for layer in model.initial_state(1) for part in layer]
+    assert [list(part.shape) for part in begins] == index["state_shapes"]
+    types = [str(part.dtype) for part in begins]
+    assert (index["version"], index.get("state_types", ["float32"] * len(types))) == (
+        2 if "attention" in model.config.layers else 1,
+        types,
+    )
     assert (index["start_id"], index["stop_ids"]) == (0, [0, 1, 2, 3, 4])
 
 

@@ -4,12 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bhasa.export.decode_graph import Graph, build_decode_graph, input_names, output_names
+from bhasa.export.decode_graph import build_decode_graph, input_names, output_names
+from bhasa.export.graph import Graph
 from bhasa.export.quantisation import KEPT_FLOAT, ZERO, Int8Graph, quantise_rows, weight_errors
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 
 FLOATS = st.floats(-1e4, 1e4, width=32, allow_subnormal=False)
+MATRICES = {
+    "mamba": {"in_proj", "out_proj"},
+    "mamba2": {"in_proj", "out_proj"},
+    "attention": {"q_proj", "k_proj", "v_proj", "o_proj"},
+    "mlp": {"fc1", "fc2"},
+}
 
 
 @given(arrays(np.float32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=FLOATS))
@@ -49,8 +56,10 @@ def test_a_prediction_does_not_depend_on_what_shares_its_batch(config: ModelConf
 
 def test_errors_are_small_and_named_by_kind_of_matrix(config: ModelConfig) -> None:
     errors = weight_errors(build(config, seed=0))
-    assert set(errors) >= {"embeddings", "in_proj", "out_proj"}
-    assert ("lm_head" in errors) == (not config.tie_embeddings)
+    kinds = {"embeddings"}.union(*(MATRICES[mixer] for mixer in config.layers))
+    kinds |= MATRICES["mlp"] if config.mlp_after_mixer else set()
+    kinds |= set() if config.tie_embeddings else {"lm_head"}
+    assert set(errors) == kinds
     assert all(0 < error < 0.02 for error in errors.values())
 
 

@@ -9,16 +9,16 @@ from bhasa import bundle, journal
 from bhasa.export.comparison import compare, missed_gates, read_prompt, source_logits
 from bhasa.export.config import ExportConfig
 from bhasa.export.targets import TARGETS, load_target
+from bhasa.model.language_model import LanguageModel
 
-CASES = [(target, model) for target in TARGETS for model in ("tied", "untied", "mlp", "layer-norm")]
 
-
-@pytest.mark.parametrize(("target", "architecture"), CASES)
+@pytest.mark.parametrize("target", TARGETS)
 def test_what_is_read_back_passes_the_default_gates(
-    target: str, architecture: str, model_folders: dict[str, Path], documents: Path, tmp_path: Path
+    target: str, model_and_folder: tuple[LanguageModel, Path], documents: Path, tmp_path: Path
 ) -> None:
-    source = model_folders[architecture]
-    model = bundle.load(source)
+    model, source = model_and_folder
+    if target == "huggingface" and not (source / bundle.CONFIG).is_file():
+        pytest.skip("no model folder holds this architecture")
     prompt = read_prompt(documents, bundle.load_tokenizer(source), 40)
     made = load_target(target)
     made.write(model, source, tmp_path / "out")

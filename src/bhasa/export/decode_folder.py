@@ -2,22 +2,28 @@
 
 `decode.json` says what a program must know to run the graph: its file, the names of inputs and outputs in
 their order, the shape of each state without the batch, the id that starts a text and those that end one.
+Before the first token a state is zeros of its shape, in which an axis that grows is 0. Version 2 says of each
+state its type too, `state_types`; in version 1, which models without attention have, all are float32.
 """
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from bhasa import bundle, journal
-from bhasa.export.decode_graph import Graph, build_decode_graph, input_names, output_names, state_shapes
+from bhasa.export.decode_graph import build_decode_graph, input_names, output_names, states
+from bhasa.export.graph import Graph
 from bhasa.export.targets import Runtime
 from bhasa.inference.text import special_ids
+from bhasa.model.config import ModelConfig
 from bhasa.tokens.chat import encode_content
 from bhasa.tokens.special import END_OF_TEXT
 
@@ -35,17 +41,24 @@ def write_folder(folder: Path, graph: Graph, *, tokenizer: Path, name: str) -> N
         onnx.save(proto, folder / name, save_as_external_data=True, location=f"{name}.data")
     onnx.checker.check_model(folder / name)
     shutil.copyfile(tokenizer / bundle.TOKENIZER, folder / bundle.TOKENIZER)
-    index = {
-        "version": 1,
-        "model": name,
+    journal.write_json(folder / INDEX, _index(graph.config, name, bundle.load_tokenizer(tokenizer)))
+
+
+def _index(config: ModelConfig, model: str, tokenizer: Tokenizer) -> dict[str, Any]:
+    begins = states(config).values()
+    types = [state.dtype for state in begins]
+    typed = {} if set(types) <= {"float32"} else {"state_types": types}
+    return {
+        "version": 2 if typed else 1,
+        "model": model,
         "tokenizer": bundle.TOKENIZER,
-        "inputs": input_names(graph.config),
-        "outputs": output_names(graph.config),
-        "state_shapes": state_shapes(graph.config),
+        "inputs": input_names(config),
+        "outputs": output_names(config),
+        "state_shapes": [state.initial_shape for state in begins],
+        **typed,
         "start_id": END_OF_TEXT,
-        "stop_ids": sorted(special_ids(bundle.load_tokenizer(tokenizer))),
+        "stop_ids": sorted(special_ids(tokenizer)),
     }
-    journal.write_json(folder / INDEX, index)
 
 
 def open_folder(folder: Path) -> Runtime:
@@ -57,12 +70,14 @@ def open_folder(folder: Path) -> Runtime:
         folder / index["model"], options, providers=["CPUExecutionProvider"]
     )
     tokenizer = bundle.load_tokenizer(folder)
+    shapes = index["state_shapes"]
+    types = index.get("state_types", ["float32"] * len(shapes))
 
     def steps(ids: list[int]) -> Iterator[NDArray[np.float32]]:
-        states = [np.zeros((1, *shape), np.float32) for shape in index["state_shapes"]]
+        state = [np.zeros((1, *shape), dtype) for shape, dtype in zip(shapes, types, strict=True)]
         for token in ids:
-            feed = dict(zip(index["inputs"], [np.array([token]), *states], strict=True))
-            logits, *states = session.run(index["outputs"], feed)
+            feed = dict(zip(index["inputs"], [np.array([token]), *state], strict=True))
+            logits, *state = session.run(index["outputs"], feed)
             yield logits[0]
 
     return Runtime(

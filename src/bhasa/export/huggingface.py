@@ -1,7 +1,8 @@
 """The target `huggingface`: the model folder as it is, byte for byte, opened with transformers.
 
-Architectures that transformers does not have (an MLP or LayerNorm) keep the same frame and are opened with
-`bundle.load`; the report then says so.
+Its Mamba and Mamba-2 have layers of that one kind, and RMSNorm. Models of other patterns, with attention or
+MLPs, with an MLP in each block or with LayerNorm keep the same frame and are opened with `bundle.load`; the
+report then says so.
 """
 
 import shutil
@@ -58,7 +59,7 @@ def _read_with_bhasa(folder: Path) -> Runtime:
             values: NDArray[np.float32] = model(torch.tensor([ids]))[0][0].numpy()
         return values
 
-    name = "bhasa itself: transformers has no Mamba with an MLP or LayerNorm"
+    name = "bhasa itself: transformers' Mamba and Mamba-2 have no attention, MLP or LayerNorm"
     return Runtime(name, lambda text: encode_content(tokenizer, text), logits)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bhasa.export.decode_folder import open_folder, write_folder
-from bhasa.export.decode_graph import Graph
+from bhasa.export.graph import Graph
 from bhasa.export.targets import Target
 from bhasa.model.language_model import LanguageModel
 

@@ -1,8 +1,9 @@
 """The registered model: MLflow loads this file as it is, so it needs nothing of bhasa.
 
-It opens a decode folder (`decode.json`, the graph of one step, the tokenizer) and continues texts: one
-step per token, in constant memory. Sampling is that of `bhasa.inference.sampling` in NumPy: the same
-parameters give the same text as `bhasa generate`, up to the rounding of the logits.
+It opens a decode folder (`decode.json`, the graph of one step, the tokenizer) and continues texts, one step
+per token: in constant memory, but for the caches of attention. Sampling is that of
+`bhasa.inference.sampling` in NumPy: the same parameters give the same text as `bhasa generate`, up to the
+rounding of the logits.
 """
 
 import json
@@ -26,6 +27,7 @@ class Decoder:
         index = json.loads((folder / "decode.json").read_text(encoding="utf-8"))
         self.inputs, self.outputs = index["inputs"], index["outputs"]
         self.state_shapes = index["state_shapes"]
+        self.state_types = index.get("state_types", ["float32"] * len(self.state_shapes))
         self.start_id, self.stop_ids = index["start_id"], index["stop_ids"]
         self.tokenizer = Tokenizer.from_file(str(folder / index["tokenizer"]))
         self.tokenizer.encode_special_tokens = True  # a mark spelt out in a prompt is text
@@ -41,7 +43,8 @@ class Decoder:
         return written
 
     def _continue(self, ids: list[int], params: Mapping[str, Any]) -> Iterator[int]:
-        states = [np.zeros((1, *shape), np.float32) for shape in self.state_shapes]
+        begins = zip(self.state_shapes, self.state_types, strict=True)
+        states = [np.zeros((1, *shape), dtype) for shape, dtype in begins]
         for token in ids:
             logits, states = self._step(token, states)
         for draw in range(params["max_new_tokens"]):
@@ -51,9 +54,7 @@ class Decoder:
             yield token
             logits, states = self._step(token, states)
 
-    def _step(
-        self, token: int, states: list[NDArray[np.float32]]
-    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    def _step(self, token: int, states: list[NDArray[Any]]) -> tuple[NDArray[np.float32], list[NDArray[Any]]]:
         feed = dict(zip(self.inputs, [np.array([token]), *states], strict=True))
         logits, *states = self.session.run(self.outputs, feed)
         return logits[0], states

@@ -5,13 +5,14 @@
 Scaling activations by row keeps what one request gets independent of those it shares a batch with, which
 the usual scale over the whole tensor does not. Integers are stored unsigned around 128: products of
 unsigned and signed bytes saturate on processors without VNNI, and two signed ones have no fast kernel.
-x_proj and dt_proj stay float32, being 5 % of the weights and setting the step size of the recurrence.
+x_proj and dt_proj of Mamba-1 stay float32, being 5 % of the weights and setting the step size of the
+recurrence. In Mamba-2 that comes from rows of in_proj, which have scales of their own and stay with the rest.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bhasa.export.decode_graph import Graph, Value
+from bhasa.export.graph import Graph, Value
 from bhasa.model.language_model import LanguageModel
 
 LEVELS, ZERO = 127, 128
