@@ -1,4 +1,4 @@
-"""A training step by what the layers mix with: Mamba, Mamba-2, attention, a hybrid; and transformers' Mamba-2."""
+"""A training step by mixer: Mamba, Mamba-2, attention and a hybrid; and transformers' Mamba-2."""
 
 from collections.abc import Iterator
 from typing import Any
