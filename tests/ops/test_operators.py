@@ -46,7 +46,7 @@ OPERATORS = {
     "selective_scan_native": lambda: (*scan_inputs(), KEEP, True),
     "ssd_native": lambda: (*ssd_inputs(), KEEP, True),
     "causal_conv_native": lambda: (normal(2, 40, 17), normal(17, 4), normal(17), normal(2, 17, 3), IDS, True),
-    "rms_norm_native": lambda: (normal(2, 40, 17), normal(17), 1e-5, True),
+    "rms_norm_native": lambda: (normal(2, 40, 18), normal(18), 1e-5, normal(2, 40, 18), 2, True),
     "cross_entropy_native": lambda: (normal(80, 17), normal(50, 17), IDS.flatten(), True, True),
     "cross_entropy_chunked": lambda: (normal(80, 17), normal(50, 17), IDS.flatten(), True, True),
 }

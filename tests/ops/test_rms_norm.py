@@ -4,31 +4,42 @@ import torch
 from bhasa.ops.rms_norm import BACKENDS, rms_norm
 
 
-def output_and_gradients(case, backend, dtype):
-    x, weight = (value.to(dtype).requires_grad_() for value in case)
-    y = rms_norm(x, weight, 1e-5, backend=backend)
-    return [y.detach(), *torch.autograd.grad((y**3).sum(), [x, weight])]
-
-
-@pytest.mark.parametrize("shape", [(1, 3), (3, 7), (2, 5, 16), (70, 33), (2, 40, 130)])
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_it_is_as_exact_as_pytorchs(backend, shape):
+def make(shape, gated):
+    """x, the weight and, if there is a gate, z: part of a wider tensor, as a projection gives it."""
     generator = torch.Generator().manual_seed(0)
-    case = torch.randn(shape, generator=generator), torch.randn(shape[-1], generator=generator)
-    exact = output_and_gradients(case, "reference", torch.float64)
-    plain = output_and_gradients(case, "reference", torch.float32)
-    found = output_and_gradients(case, backend, torch.float32)
+    x, weight = torch.randn(shape, generator=generator), torch.randn(shape[-1], generator=generator)
+    wide = torch.randn((*shape[:-1], shape[-1] + 5), generator=generator)
+    return [x, weight, wide] if gated else [x, weight]
+
+
+def output_and_gradients(case, backend, dtype, groups=1):
+    x, weight, *wide = inputs = [value.to(dtype).requires_grad_() for value in case]
+    z = wide[0][..., 2:-3] if wide else None
+    y = rms_norm(x, weight, 1e-5, z=z, groups=groups, backend=backend)
+    return [y.detach(), *torch.autograd.grad((y**3).sum(), inputs)]
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "groups"), [((1, 3), 1), ((3, 7), 1), ((2, 5, 16), 2), ((70, 33), 3), ((2, 40, 130), 1)]
+)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_it_is_as_exact_as_pytorchs(backend, shape, groups, gated):
+    case = make(shape, gated)
+    exact = output_and_gradients(case, "reference", torch.float64, groups)
+    plain = output_and_gradients(case, "reference", torch.float32, groups)
+    found = output_and_gradients(case, backend, torch.float32, groups)
     for truth, theirs, ours in zip(exact, plain, found, strict=True):
         assert (ours - truth).abs().max() <= 2 * (theirs - truth).abs().max() + 1e-6 * truth.abs().max()
 
 
+@pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_any_number_of_threads_gives_the_same_bits(backend, threads):
-    generator = torch.Generator().manual_seed(0)
-    case = torch.randn(300, 48, generator=generator), torch.randn(48, generator=generator)
-    found = output_and_gradients(case, backend, torch.float32)
+def test_any_number_of_threads_gives_the_same_bits(backend, gated, threads):
+    case = make((300, 48), gated)
+    found = output_and_gradients(case, backend, torch.float32, groups=2)
     torch.set_num_threads(1)
-    assert all(map(torch.equal, found, output_and_gradients(case, backend, torch.float32)))
+    assert all(map(torch.equal, found, output_and_gradients(case, backend, torch.float32, groups=2)))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bhasa.model.config import ModelConfig
 from bhasa.model.mixers.mamba import initial_dt_bias
@@ -145,9 +144,4 @@ class GatedRMSNorm(nn.Module):
 
     def forward(self, y: Tensor, z: Tensor) -> Tensor:
         """Both (..., width)."""
-        gated = y * F.silu(z)
-        if self.groups == 1:
-            return rms_norm.rms_norm(gated, self.weight, self.eps, backend=self.backend)
-        parts = gated.unflatten(-1, (self.groups, -1))
-        ones = self.weight.new_ones(parts.shape[-1])
-        return rms_norm.rms_norm(parts, ones, self.eps, backend=self.backend).flatten(-2) * self.weight
+        return rms_norm.rms_norm(y, self.weight, self.eps, z=z, groups=self.groups, backend=self.backend)

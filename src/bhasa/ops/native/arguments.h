@@ -62,12 +62,12 @@ struct ConvArguments {
 };
 
 struct NormArguments {
-  int64_t rows, width;
+  int64_t rows, groups, width, z_stride;  // width of a group; of z from row to row
   float eps;
-  const float *x, *weight;        // (rows, width), (width)
-  float* y;                       // (rows, width); forward: output; backward: its gradient
-  float* scale;                   // (rows): the reciprocal root mean square
-  float *dx, *dweight;            // backward only: (rows, width), (blocks of rows, width)
+  const float *x, *weight, *z;    // (rows, groups, width), (groups, width), as x or null
+  float* y;                       // (rows, groups, width); forward: output; backward: its gradient
+  float* scale;                   // (rows, groups): the reciprocal root mean square
+  float *dx, *dz, *dweight;       // backward only: as x, as x or null, (blocks of rows, groups, width)
 };
 
 struct SoftmaxArguments {

@@ -40,40 +40,65 @@ void for_row_blocks(int64_t rows, F f) {
   }
 }
 
-// y = x weight / sqrt(mean(x^2) + eps); keeps the reciprocal root of each row.
+// What one group of a row is normalised from: x, or x silu(z).
+struct NormInput {
+  const float *x, *z;
+
+  MEMBER_INLINE NormInput(const NormArguments& a, int64_t row, int64_t group)
+      : x(a.x + (row * a.groups + group) * a.width),
+        z(a.z ? a.z + row * a.z_stride + group * a.width : nullptr) {}
+  MEMBER_INLINE Vec operator()(int64_t i, int lanes) const {
+    const Vec v = load(x + i, lanes);
+    if (!z) return v;
+    const Vec gate = load(z + i, lanes);
+    return v * gate * sigmoid(gate);
+  }
+};
+
+// y = v weight / sqrt(mean(v^2) + eps), v being the input; keeps the reciprocal root of each group.
 void rms_norm_forward(const NormArguments& a) {
   for_row_blocks(a.rows, [&](int64_t, int64_t first, int64_t last) {
-    for (int64_t row = first; row < last; ++row) {
-      const float* x = a.x + row * a.width;
-      float* y = a.y + row * a.width;
+    for (int64_t unit = first * a.groups; unit < last * a.groups; ++unit) {
+      const NormInput input(a, unit / a.groups, unit % a.groups);
+      const float* weight = a.weight + unit % a.groups * a.width;
+      float* y = a.y + unit * a.width;
       const Vec squares = sum_over(a.width, [&](int64_t i, int lanes) {
-        const Vec v = load(x + i, lanes);
+        const Vec v = input(i, lanes);
+        store(y + i, v, lanes);
         return v * v;
       });
-      const float scale = 1.0f / std::sqrt(sum(squares) / a.width + a.eps);
-      a.scale[row] = scale;
+      const float scale = a.scale[unit] = 1.0f / std::sqrt(sum(squares) / a.width + a.eps);
       for_each(a.width, [&](int64_t i, int lanes) {
-        store(y + i, load(x + i, lanes) * scale * load(a.weight + i, lanes), lanes);
+        store(y + i, load(y + i, lanes) * scale * load(weight + i, lanes), lanes);
       });
     }
   });
 }
 
-// With n = x scale: dx = scale (dy weight - n mean(dy weight n)), dweight = sum over rows of dy n.
+// With n = v scale: dv = scale (dy weight - n mean(dy weight n)), dweight = sum over rows of dy n; and with
+// v = x silu(z): dx = dv silu(z), dz = dv x silu'(z).
 void rms_norm_backward(const NormArguments& a) {
   for_row_blocks(a.rows, [&](int64_t block, int64_t first, int64_t last) {
-    float* dweight = a.dweight + block * a.width;
-    for_each(a.width, [&](int64_t i, int lanes) { store(dweight + i, Vec{}, lanes); });
-    for (int64_t row = first; row < last; ++row) {
-      const float *x = a.x + row * a.width, *dy = a.y + row * a.width, scale = a.scale[row];
-      float* dx = a.dx + row * a.width;
+    float* dweights = a.dweight + block * a.groups * a.width;
+    for_each(a.groups * a.width, [&](int64_t i, int lanes) { store(dweights + i, Vec{}, lanes); });
+    for (int64_t unit = first * a.groups; unit < last * a.groups; ++unit) {
+      const NormInput input(a, unit / a.groups, unit % a.groups);
+      const int64_t column = unit % a.groups * a.width;
+      const float *weight = a.weight + column, *dy = a.y + unit * a.width, scale = a.scale[unit];
+      float *dx = a.dx + unit * a.width, *dweight = dweights + column;
       const float mean = sum(sum_over(a.width, [&](int64_t i, int lanes) {
-                           return load(dy + i, lanes) * load(a.weight + i, lanes) * load(x + i, lanes);
+                           const Vec v = input(i, lanes);
+                           store(dx + i, v, lanes);  // until it is overwritten
+                           return load(dy + i, lanes) * load(weight + i, lanes) * v;
                          })) * scale / a.width;
       for_each(a.width, [&](int64_t i, int lanes) {
-        const Vec normed = load(x + i, lanes) * scale, d = load(dy + i, lanes);
-        store(dx + i, (d * load(a.weight + i, lanes) - normed * mean) * scale, lanes);
+        const Vec normed = load(dx + i, lanes) * scale, d = load(dy + i, lanes);
+        const Vec dv = (d * load(weight + i, lanes) - normed * mean) * scale;
         store(dweight + i, load(dweight + i, lanes) + d * normed, lanes);
+        if (!input.z) return store(dx + i, dv, lanes);
+        const Vec z = load(input.z + i, lanes), open = sigmoid(z);
+        store(dx + i, dv * z * open, lanes);
+        store(a.dz + unit * a.width + i, dv * load(input.x + i, lanes) * (open + z * open * (1.0f - open)), lanes);
       });
     }
   });

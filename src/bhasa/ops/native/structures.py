@@ -73,9 +73,9 @@ class ConvArguments(ctypes.Structure):
 
 class NormArguments(ctypes.Structure):
     _fields_ = [
-        *((name, SIZE) for name in ("rows", "width")),
+        *((name, SIZE) for name in ("rows", "groups", "width", "z_stride")),
         ("eps", ctypes.c_float),
-        *((name, POINTER) for name in ("x", "weight", "y", "scale", "dx", "dweight")),
+        *((name, POINTER) for name in ("x", "weight", "z", "y", "scale", "dx", "dz", "dweight")),
     ]
 
 

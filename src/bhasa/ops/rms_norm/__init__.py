@@ -1,4 +1,8 @@
-"""RMSNorm (Zhang and Sennrich 2019): x weight / sqrt(mean(x^2) + eps) over the last axis, in float32."""
+"""RMSNorm (Zhang and Sennrich 2019): x weight / sqrt(mean(x^2) + eps) over the last axis, in float32.
+
+With a gate z it is that of x silu(z), and with groups the mean is that of each equal part of the axis:
+`RMSNormGated` of state-spaces/mamba with norm_before_gate=False.
+"""
 
 from collections.abc import Callable
 
@@ -9,16 +13,25 @@ from bhasa.ops.backends import Backends, Twin
 from bhasa.ops.native import missing
 from bhasa.ops.rms_norm.native import native_norm
 
-Norm = Callable[[Tensor, Tensor, float], Tensor]
+Norm = Callable[[Tensor, Tensor, float, Tensor | None, int], Tensor]
+"""(x, weight, eps, z, groups) to y."""
 
 
-def reference_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    return F.rms_norm(x, weight.shape, weight, eps)
+def reference_norm(x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int) -> Tensor:
+    if z is not None:
+        x = x * F.silu(z)
+    if groups == 1:
+        return F.rms_norm(x, weight.shape, weight, eps)
+    parts = x.unflatten(-1, (groups, -1))
+    return F.rms_norm(parts, parts.shape[-1:], None, eps).flatten(-2) * weight
 
 
 BACKENDS: Backends[Norm] = Backends(native=Twin(native_norm, missing), reference=Twin(reference_norm))
 
 
-def rms_norm(x: Tensor, weight: Tensor, eps: float, *, backend: str = "auto") -> Tensor:
-    """Args: x (..., d), weight (d,). Returns (..., d)."""
-    return BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute(x, weight, eps)
+def rms_norm(
+    x: Tensor, weight: Tensor, eps: float, *, z: Tensor | None = None, groups: int = 1, backend: str = "auto"
+) -> Tensor:
+    """Args: x and z (..., d), weight (d,); groups divides d. Returns (..., d)."""
+    compute = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
+    return compute(x, weight, eps, z, groups)

@@ -9,30 +9,59 @@ from bhasa.ops.native.structures import ROW_BLOCK
 from bhasa.ops.operators import register
 
 
-def _forward(x: Tensor, weight: Tensor, eps: float, save: bool) -> tuple[Tensor, Tensor]:
-    x32, weight = x.float().contiguous(), weight.float().contiguous()
-    y, scale = torch.empty_like(x32), x32.new_empty(x.shape[:-1])
-    rows, width = scale.numel(), x.shape[-1]
-    native.call("rms_norm_forward", NormArguments(rows, width, eps, *map(address, (x32, weight, y, scale))))
+def _forward(
+    x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int, save: bool
+) -> tuple[Tensor, Tensor]:
+    arguments, _alive = _arguments(x, weight, eps, z, groups)
+    y = torch.empty_like(x, dtype=torch.float32, memory_format=torch.contiguous_format)
+    scale = _scales(x, groups)
+    arguments.y, arguments.scale = address(y), address(scale)
+    native.call("rms_norm_forward", arguments)
     return y.to(x.dtype), scale
 
 
-def _backward(dy: Tensor, x: Tensor, weight: Tensor, eps: float, scale: Tensor) -> list[Tensor | None]:
-    x32, weight32, dy = x.float().contiguous(), weight.float().contiguous(), dy.float().contiguous()
-    rows, width = scale.numel(), x.shape[-1]
-    dx, dweight = torch.empty_like(x32), x32.new_empty(-(-rows // ROW_BLOCK), width)
-    tensors = (x32, weight32, dy, scale, dx, dweight)
-    native.call("rms_norm_backward", NormArguments(rows, width, eps, *map(address, tensors)))
-    return [dx.to(x.dtype), dweight.sum(0).to(weight.dtype), None]
+def _backward(
+    dy: Tensor, x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int, scale: Tensor
+) -> list[Tensor | None]:
+    arguments, _alive = _arguments(x, weight, eps, z, groups)
+    dy = dy.float().contiguous()
+    dx, dweight = torch.empty_like(dy), dy.new_empty(-(-arguments.rows // ROW_BLOCK), x.shape[-1])
+    dz = None if z is None else torch.empty_like(dy)
+    arguments.y, arguments.scale = address(dy), address(scale)
+    arguments.dx, arguments.dz, arguments.dweight = map(address, (dx, dz, dweight))
+    native.call("rms_norm_backward", arguments)
+    dz = None if z is None or dz is None else dz.to(z.dtype)
+    return [dx.to(x.dtype), dweight.sum(0).to(weight.dtype), None, dz, None]
 
 
-def _fake(x: Tensor, weight: Tensor, eps: float, save: bool) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), x.new_empty(x.shape[:-1], dtype=torch.float32)
+def _arguments(
+    x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int
+) -> tuple[NormArguments, list[Tensor]]:
+    """What both directions read, and the tensors that must outlive the call."""
+    width = x.shape[-1]
+    x32, weight = x.float().contiguous(), weight.float().contiguous()
+    rows = None if z is None else native.plain(z).flatten(0, -2)  # of a wider tensor: no copy
+    arguments = NormArguments(
+        *(x.numel() // width, groups, width // groups, 0 if rows is None else rows.stride(0), eps),
+        *(address(x32), address(weight), None if rows is None else rows.data_ptr()),
+    )
+    return arguments, [x32, weight] if rows is None else [x32, weight, rows]
+
+
+def _scales(x: Tensor, groups: int) -> Tensor:
+    """One a group of a row."""
+    return x.new_empty((*x.shape[:-1], groups), dtype=torch.float32)
+
+
+def _fake(
+    x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int, save: bool
+) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape), _scales(x, groups)
 
 
 _operator = register(
     "rms_norm_native",
-    "Tensor x, Tensor weight, float eps",
+    "Tensor x, Tensor weight, float eps, Tensor? z, int groups",
     outputs=1,
     forward=_forward,
     backward=_backward,
@@ -40,5 +69,5 @@ _operator = register(
 )
 
 
-def native_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    return _operator(x, weight, eps)[0]
+def native_norm(x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int) -> Tensor:
+    return _operator(x, weight, eps, z, groups)[0]
