@@ -2,9 +2,12 @@
 
 import json
 import os
+from contextlib import suppress
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from bhasa import bundle
@@ -106,6 +109,18 @@ def test_a_damaged_pickle_is_one_message(folder, content):
     (folder / "pytorch_model.bin").write_bytes(content)
     with pytest.raises(UserError, match=r"pytorch_model.bin: not a file of tensors alone"):
         bundle.load(folder)
+
+
+@settings(max_examples=60)
+@given(place=st.integers(0, 700), value=st.integers(0, 255))
+def test_a_pickle_with_a_wrong_byte_is_read_or_is_one_message(tmp_path_factory, place, value):
+    folder = tmp_path_factory.mktemp("broken")
+    torch.save({"backbone.norm_f.weight": torch.ones(3)}, folder / "pytorch_model.bin")
+    content = bytearray((folder / "pytorch_model.bin").read_bytes())
+    content[place] = value
+    (folder / "pytorch_model.bin").write_bytes(content)
+    with suppress(UserError):
+        assert all(isinstance(tensor, torch.Tensor) for tensor in weights.read(folder).values())
 
 
 def test_a_truncated_pickle_is_one_message(folder):

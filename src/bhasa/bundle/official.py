@@ -51,7 +51,10 @@ def from_official(official: Mapping[str, Any], where: str, shapes: Shapes | None
             f"{where}: attn_layer_idx: found {official['attn_layer_idx']!r}; official models with "
             "attention are not read; allowed: [], so choose a pure Mamba or Mamba-2 model"
         )
-    ssm, mixer = _mixer(official.get("ssm_cfg") or {}, where)
+    ssm_cfg = official.get("ssm_cfg") or {}
+    if not isinstance(ssm_cfg, dict):
+        raise UserError(f"{where}: ssm_cfg: found {ssm_cfg!r}; allowed: keys and values")
+    ssm, mixer = _mixer(ssm_cfg, where)
     width = official.get("d_intermediate", 0)
     values = {
         "d_model": official["d_model"],
@@ -70,7 +73,7 @@ def from_official(official: Mapping[str, Any], where: str, shapes: Shapes | None
 def _mixer(ssm_cfg: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
     """What `ssm_cfg` says: the mixer, and values of `ModelConfig`."""
     layer = ssm_cfg.get("layer", "Mamba1")
-    if layer not in _LAYERS:
+    if not isinstance(layer, str) or layer not in _LAYERS:
         raise UserError(f"{where}: ssm_cfg.layer: found {layer!r}; allowed: {', '.join(_LAYERS)}")
     ssm = _LAYERS[layer]
     ours = {theirs: key for key, theirs in _MIXERS[ssm].items()}

@@ -112,7 +112,7 @@ def _mamba2_keys(config: ModelConfig) -> dict[str, Any]:
 def from_published(published: Mapping[str, Any], where: str, shapes: Shapes | None = None) -> ModelConfig:
     """The inverse of `to_published`. Where `shapes` of the tensors contradict the file, they win."""
     kind = published.get("model_type")
-    if kind not in CLASSES:
+    if not isinstance(kind, str) or kind not in CLASSES:
         raise UserError(f"{where}: model_type: found {kind!r}; allowed: {', '.join(CLASSES)}")
     if published.get("hidden_act", "silu") != "silu":
         raise UserError(f"{where}: hidden_act: found {published['hidden_act']!r}; allowed: silu")

@@ -79,7 +79,8 @@ def run(
         bpe.save(trained, tokenizer_draft)
         documents_index = _write_documents(documents_draft, trained, documents, tokenizer_draft, sizes)
         chat_index = _write_chat(chat_draft, trained, chat, tokenizer_draft, conversations)
-    values = _report(config.vocab_size, documents_index, chat_index)
+    asked = trained.get_vocab_size() if init_from else config.vocab_size
+    values = _report(asked, documents_index, chat_index)
     write_json(report, values)
     metrics = _metrics(values)
     tracker.log_input("documents", documents, "tokenizing")
