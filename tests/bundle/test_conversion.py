@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from bhasa import bundle
@@ -41,6 +42,15 @@ def test_the_official_folder_has_official_names_and_all_of_them(folder, model, r
     assert len(tensors) == len(model.state_dict())
     assert not list((tmp_path / "official").glob("*.bin"))
     require_same(bundle.load(tmp_path / "official"), model)
+
+
+@torch.no_grad()
+def test_transformers_opens_what_came_from_the_official_layout(folder, model, tmp_path):
+    convert(folder, tmp_path / "official", "official")
+    convert(tmp_path / "official", tmp_path / "back", "huggingface")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "back")
+    ids = torch.randint(280, (2, 19), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(theirs(ids).logits, model(ids)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_a_folder_without_a_tokenizer_is_converted_too(folder, model, require_same, tmp_path):

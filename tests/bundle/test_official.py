@@ -98,6 +98,12 @@ def test_what_is_written_is_read_as_it_was(changes):
     assert from_official(values, "") == config
 
 
+def test_no_limit_of_the_step_size_may_be_written_as_infinity():
+    values = MAMBA2 | {"d_model": 768, "n_layer": 24}
+    endless = values | {"ssm_cfg": {"layer": "Mamba2", "dt_limit": [0.0, float("inf")]}}
+    assert from_official(endless, "") == from_official(values, "")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -108,6 +114,7 @@ def test_what_is_written_is_read_as_it_was(changes):
             "norm_before_gate: found True; allowed: False",
         ),
         ({"ssm_cfg": {"headdim": 8}}, "ssm_cfg.headdim: unknown key; allowed here: .*d_state"),
+        ({"ssm_cfg": {"layer": "Mamba2", "dt_limit": 3}}, "ssm_cfg.dt_limit: found 3; allowed: two numbers"),
         ({"vocab_size": "many"}, "vocab_size: found 'many'"),
         ({"pad_vocab_size_multiple": 0}, "pad_vocab_size_multiple: found 0"),
         ({"n_layer": -1}, "n_layer: found -1"),

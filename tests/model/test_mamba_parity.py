@@ -72,7 +72,8 @@ def pair(request, tmp_path_factory):
     bundle.save(folder / "ours", model, tokenizer=folder / "tokenizer", provenance={})
     theirs = transformers.AutoModelForCausalLM.from_pretrained(folder / "ours")
     assert type(theirs) is CLASSES[model.config.ssm]
-    theirs.save_pretrained(folder / "theirs")
+    theirs.save_pretrained(folder / "theirs", max_shard_size="20KB")
+    assert (folder / "theirs/model.safetensors.index.json").is_file()
     return bundle.load(folder / "ours"), theirs, bundle.load(folder / "theirs")
 
 

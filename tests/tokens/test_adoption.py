@@ -3,11 +3,13 @@
 import json
 
 import pytest
+import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE, WordLevel
+from tokenizers.normalizers import NFC
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer
@@ -15,7 +17,7 @@ from tokenizers.trainers import BpeTrainer
 from bhasa.errors import UserError
 from bhasa.tokens import bpe
 from bhasa.tokens.adoption import adopt, open_adopted
-from bhasa.tokens.chat import render
+from bhasa.tokens.chat import encode_content, render, require_marks
 from bhasa.tokens.config import TokenizeConfig
 from bhasa.tokens.special import SPECIAL_TOKENS
 
@@ -34,7 +36,8 @@ def foreign(marks, added=()):
         show_progress=False,
     )
     tokenizer.train_from_iterator([TEXT], trainer)
-    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in added])
+    tokenizer.normalizer = NFC()
+    tokenizer.add_tokens([AddedToken(text, normalized=True) for text in added])
     return tokenizer
 
 
@@ -70,8 +73,11 @@ def test_texts_are_cut_into_the_same_tokens(tokenizer, text):
     adopted, rows = adopt(tokenizer, "")
     adopted.encode_special_tokens = tokenizer.encode_special_tokens = True
     ids = adopted.encode(text, add_special_tokens=False).ids
-    assert [rows[i] for i in ids] == tokenizer.encode(text, add_special_tokens=False).ids
-    assert adopted.decode(ids, skip_special_tokens=False) == text
+    before = tokenizer.encode(text, add_special_tokens=False).ids
+    assert [rows[i] for i in ids] == before
+    assert adopted.decode(ids, skip_special_tokens=False) == tokenizer.decode(
+        before, skip_special_tokens=False
+    )
 
 
 def test_only_what_is_in_the_way_gets_another_number():
@@ -128,3 +134,23 @@ def test_what_cannot_be_numbered_anew_is_refused(tmp_path):
         adopt(Tokenizer(BPE({"a": 0, "b": 2}, [])), "here")
     with pytest.raises(UserError, match=r"tokenizer.json: no such file; .*EleutherAI/gpt-neox-20b"):
         open_adopted(tmp_path)
+
+
+def test_a_tokenizer_that_was_not_adopted_is_refused_where_its_marks_would_be_used():
+    foreign_tokenizer = FOREIGN["gpt-neox"]
+    require_marks(foreign_tokenizer, [0])
+    require_marks(adopt(foreign_tokenizer, "").tokenizer, range(len(SPECIAL_TOKENS)))
+    with pytest.raises(UserError, match=r"<\|user\|>: found id None, expected 1; .*pretrain.init_from"):
+        require_marks(foreign_tokenizer, range(len(SPECIAL_TOKENS)))
+
+
+def test_transformers_reads_texts_as_the_same_tokens(tmp_path):
+    adopted = adopt(FOREIGN["gpt-neox"], "").tokenizer
+    bpe.save(adopted, tmp_path / "adopted")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "adopted")
+    text = TEXT + "<|end|>    <|padding|>!"
+    assert theirs.encode(text, add_special_tokens=False, split_special_tokens=True) == (
+        encode_content(adopted, text)
+    )
+    assert theirs.eos_token_id == 0
+    assert theirs.convert_tokens_to_ids(list(SPECIAL_TOKENS)) == [0, 1, 2, 3, 4]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from bhasa.bundle.published import limit
 from bhasa.bundle.sizes import agree
 from bhasa.bundle.weights import Shapes
 from bhasa.errors import UserError
@@ -82,7 +83,10 @@ def _mixer(ssm_cfg: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]
             raise UserError(f"{where}: ssm_cfg.{key}: found {value!r}; allowed: {_FIXED[key]!r}")
         if key not in {"layer", *ours, *_WITHOUT_EFFECT, *_FIXED}:
             raise UserError(f"{where}: ssm_cfg.{key}: unknown key; allowed here: {', '.join(sorted(ours))}")
-    return ssm, _DEFAULTS[ssm] | {ours[key]: value for key, value in ssm_cfg.items() if key in ours}
+    values = _DEFAULTS[ssm] | {ours[key]: value for key, value in ssm_cfg.items() if key in ours}
+    if "dt_limit" in values:
+        values["dt_limit"] = limit(values["dt_limit"], f"{where}: ssm_cfg.dt_limit")
+    return ssm, values
 
 
 def _padded(official: Mapping[str, Any], where: str) -> int:

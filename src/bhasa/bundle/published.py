@@ -141,19 +141,19 @@ def _with_defaults_of_mamba2(
         **({} if "ngroups" in values else {"d_state": 128}),
         **values,
         "ssm": "mamba2",
-        "dt_limit": _limit(published.get("time_step_limit", (0.0, _INFINITY)), where),
+        "dt_limit": limit(published.get("time_step_limit", (0.0, _INFINITY)), f"{where}: time_step_limit"),
     }
 
 
-def _limit(found: Any, where: str) -> tuple[float, float] | None:
-    """`time_step_limit`, in which infinity may be a number of Python's or an object."""
+def limit(found: Any, where: str) -> tuple[float, float] | None:
+    """`dt_limit` as files have it, in which infinity may be a number of Python's or an object."""
     match found:
         case [int() | float() as lower, {"__float__": "Infinity"}]:
             upper = _LARGEST
         case [int() | float() as lower, int() | float() as upper]:
             upper = min(upper, _LARGEST)
         case _:
-            raise UserError(f"{where}: time_step_limit: found {found!r}; allowed: two numbers")
+            raise UserError(f"{where}: found {found!r}; allowed: two numbers")
     return None if (lower, upper) == (0.0, _LARGEST) else (float(lower), float(upper))
 
 
