@@ -52,6 +52,15 @@ CONFIGS = {
         "use_bias": True,
         "conv_bias": False,
     },
+    "mamba2-limited": {
+        "ssm": "mamba2",
+        "d_model": 32,
+        "n_layer": 2,
+        "vocab_size": 60,
+        "d_state": 8,
+        "headdim": 8,
+        "dt_limit": (0.02, 0.05),
+    },
 }
 CLASSES = {"mamba": transformers.MambaForCausalLM, "mamba2": transformers.Mamba2ForCausalLM}
 
@@ -116,7 +125,12 @@ def test_both_write_the_same_text_greedily(pair, ids):
     ours, theirs, _ = pair
     prompt = ids[:1, :7]
     expected = theirs.generate(
-        prompt, max_new_tokens=64, do_sample=False, eos_token_id=None, attention_mask=torch.ones_like(prompt)
+        prompt,
+        max_new_tokens=64,
+        do_sample=False,
+        eos_token_id=None,
+        attention_mask=torch.ones_like(prompt),
+        use_cache=ours.config.dt_limit is None,  # their step by step decoding forgets the limits
     )[0, 7:]
     logits, state = ours(prompt)
     token, found = logits[:, -1].argmax(-1), []
