@@ -163,6 +163,15 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(folder):
         bundle.load(folder)
 
 
+def test_layers_without_number_are_not_built(tmp_path, tokenizer):
+    model = make(pattern="M*", attention=AttentionConfig(num_heads=4))
+    bundle.save(tmp_path / "model", model, tokenizer=tokenizer, provenance={})
+    path = tmp_path / "model/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_hidden_layers": 10**12}))
+    with pytest.raises(UserError, match="asks for 1,000,000,000,000 layers, the file has none of that name"):
+        bundle.load(tmp_path / "model")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"version": "1.0"}'])
 def test_a_tokenizer_that_is_none_is_named(folder, content):
     path = folder / "tokenizer.json"

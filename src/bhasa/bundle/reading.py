@@ -67,6 +67,12 @@ def empty_model(config: ModelConfig, backend: str = "auto") -> LanguageModel:
 
 
 def _check_shapes(tensors: Mapping[str, Tensor], config: ModelConfig, folder: Path) -> None:
+    last = f"backbone.layers.{config.n_layer - 1}."
+    if not any(name.startswith(last) for name in tensors):  # before a wrong number of layers is built
+        raise UserError(
+            f"{folder / weights.WEIGHTS}: tensor {last}*: {CONFIG} asks for {config.n_layer:,} layers, "
+            f"the file has none of that name; {REMEDY}"
+        )
     expected = {name: tuple(t.shape) for name, t in empty_model(config).state_dict().items()}
     if config.tie_embeddings:
         del expected[HEAD]
