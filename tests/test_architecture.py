@@ -20,7 +20,7 @@ HOMES = {
     "typer": ("cli.py", "stages/", "tools/"),
     "ruamel": ("params.py",),
     "yaml": (),
-    "transformers": ("bundle.py", "finetuning/", "export/", "tokens/"),
+    "transformers": ("finetuning/", "export/", "tokens/"),
     "triton": ("ops/",),
     "dvc": (),
 }

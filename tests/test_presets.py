@@ -10,11 +10,12 @@ import typer
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from bhasa import bundle
 from bhasa.errors import UserError
 from bhasa.experiment import Experiment, check
 from bhasa.hardware import HardwareProfile
 from bhasa.model.config import ModelConfig
-from bhasa.model.language_model import LanguageModel
+from bhasa.model.language_model import LanguageModel, build
 from bhasa.stages import pretrain
 from bhasa.training.config import PretrainPreset
 
@@ -155,6 +156,20 @@ def test_a_model_that_no_batch_makes_fit_is_refused(pipeline, tmp_path, monkeypa
         check(params_with(tmp_path, model__size="large"), pipeline)
     with pytest.raises(UserError, match=r"smaller model.size or tokenize.vocab_size"):
         check(params_with(tmp_path, model__size="small", tokenize__vocab_size=1 << 20), pipeline)
+
+
+def test_a_model_to_start_from_is_held_against_the_other_sections_instead_of_the_preset(pipeline, tmp_path):
+    (tmp_path / "empty").mkdir()
+    model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=300, ssm="mamba2", headdim=8), seed=0)
+    bundle.save(tmp_path / "model", model, tokenizer=tmp_path / "empty", provenance={})
+    start = {"pretrain__init_from": str(tmp_path / "model"), "pretrain__max_steps": 0}
+    check(params_with(tmp_path, **start, finetune__targets=["in_proj", "out_proj"]), pipeline)
+    with pytest.raises(UserError, match=r"finetune.targets: x_proj: no such projection in the model"):
+        check(params_with(tmp_path, **start, finetune__targets=["x_proj"]), pipeline)
+    with pytest.raises(UserError, match=r"nowhere/config.json: no such file"):
+        check(params_with(tmp_path, pretrain__init_from="nowhere"), pipeline)
+    with pytest.raises(UserError, match="max_steps is 0 and init_from null"):
+        check(params_with(tmp_path, pretrain__max_steps=0), pipeline)
 
 
 def test_pretrain_finds_before_it_starts_what_would_stop_a_stage_after_it(pipeline, tmp_path):

@@ -16,6 +16,7 @@ VERBS = {
     "export": ("bhasa.stages.export", "Stage 6: write, read back and compare the export formats."),
     "generate": ("bhasa.tools.generate", "Continue a prompt."),
     "chat": ("bhasa.tools.chat", "Talk with the tuned model."),
+    "convert": ("bhasa.tools.convert", "Write a model folder in another layout."),
     "report": ("bhasa.tools.report", "Show what the last run measured."),
     "inspect": ("bhasa.tools.inspect", "Show what a model is made of."),
     "doctor": ("bhasa.tools.doctor", "Show what this machine runs, and what is missing."),

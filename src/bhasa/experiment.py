@@ -54,11 +54,21 @@ class Experiment(Config):
 def check(params: Path, pipeline: Path) -> None:
     """Raise `UserError` for the first mistake in `params`, in the presets it chooses, or between them."""
     experiment = Experiment.load(params)
-    architecture = ModelConfig.load(pipeline / "model" / f"{experiment.model.size}.yaml")
+    architecture = architecture_of(experiment, pipeline / "model" / f"{experiment.model.size}.yaml")
     hardware = HardwareProfile.load(pipeline / "hardware" / f"{experiment.hardware.profile}.yaml")
     PretrainPreset.load(pipeline / "training" / f"{experiment.training.preset}.yaml")
     hardware.require_device()
     check_together(experiment, architecture, hardware)
+
+
+def architecture_of(experiment: Experiment, preset: Path) -> ModelConfig:
+    """Of the model that `pretrain` trains: the preset's, or that of the folder it starts from."""
+    architecture = ModelConfig.load(preset)
+    if experiment.pretrain.init_from is not None:
+        from bhasa import bundle
+
+        return bundle.read_config(Path(experiment.pretrain.init_from))
+    return architecture.model_copy(update={"vocab_size": experiment.tokenize.vocab_size})
 
 
 def check_together(experiment: Experiment, architecture: ModelConfig, hardware: HardwareProfile) -> None:
@@ -73,6 +83,6 @@ def check_together(experiment: Experiment, architecture: ModelConfig, hardware: 
     from bhasa.training.estimate import require_memory
 
     with torch.device("meta"):  # names and sizes alone
-        model = LanguageModel(architecture.model_copy(update={"vocab_size": experiment.tokenize.vocab_size}))
+        model = LanguageModel(architecture)
     require_memory(model.num_parameters(), hardware.device)
     projections(model, experiment.finetune.targets)

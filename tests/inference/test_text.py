@@ -1,7 +1,10 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
+from bhasa.errors import UserError
 from bhasa.inference.text import document_ids, special_ids, stream
 
 
@@ -32,3 +35,8 @@ def test_marks_are_not_shown_and_marks_in_text_are_text(tokenizer):
     ids = document_ids(tokenizer, "the <|end|>")
     assert ids[0] == 0
     assert not special_ids(tokenizer) & set(ids[1:])
+
+
+def test_a_tokenizer_that_begins_texts_otherwise_is_refused():
+    with pytest.raises(UserError, match=r"<\|endoftext\|>: found id 2, expected 0"):
+        document_ids(Tokenizer(BPE({"a": 0, "b": 1, "<|endoftext|>": 2}, [])), "a")

@@ -50,6 +50,11 @@ def test_a_stage_reruns_only_what_depends_on_its_parameters(restored) -> None:
     assert stages_run(restored.repro()) == ["evaluate"]
 
 
+def test_a_model_to_start_from_brings_its_tokenizer(restored) -> None:
+    restored.set_params({"pretrain.init_from": "elsewhere"})
+    assert stages_run(restored.run("dvc", "repro", "--dry")) == ["tokenize", "pretrain"]
+
+
 def test_going_back_to_an_earlier_choice_restores_from_the_cache(restored) -> None:
     lock = restored.text("dvc.lock")
     restored.set_params({"finetune.max_steps": 3})

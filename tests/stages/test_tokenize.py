@@ -8,6 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 
 from bhasa.errors import UserError
 from bhasa.journal import sha256_folder
@@ -199,3 +202,26 @@ def test_documents_without_text_to_learn_from_are_refused(folders: dict[str, Pat
     write_parquet(folders["documents"] / "train-00000.parquet", [])
     with pytest.raises(UserError, match="the train split has no text"):
         tokenized(folders)
+
+
+def test_the_tokenizer_of_another_model_is_taken_with_our_marks(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vocabulary = {chr(i): i - 33 for i in range(33, 127)} | {
+        "\u0120": 94,
+        "\u010a": 95,
+        "\u00c3": 96,
+        "\u00af": 97,
+    }
+    tokenizer = Tokenizer(BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevelDecoder()
+    (tmp_path / "foreign").mkdir()
+    tokenizer.save(str(tmp_path / "foreign" / "tokenizer.json"))
+    metrics = run(CONFIG, init_from=tmp_path / "foreign", **folders, tracker=NullTracker())
+    assert metrics["vocab_size"] == len(vocabulary) + 5
+    assert "103 tokens of pretrain.init_from" in capsys.readouterr().err
+    adopted = Tokenizer.from_file(str(folders["tokenizer"] / "tokenizer.json"))
+    documents = open_split(folders["tokens"] / "documents", "test", tokenizer=folders["tokenizer"])
+    text = adopted.decode(documents.read(0, documents.index.tokens).tolist(), skip_special_tokens=False)
+    assert text == "".join(f"<|endoftext|>{document}" for document in documents_of("test"))

@@ -11,6 +11,7 @@ def test_steps_follow_from_the_token_budget_or_are_given():
     assert preset.sequences_per_step == 4
     assert PretrainConfig().steps(preset) == 15
     assert PretrainConfig(max_steps=3).steps(preset) == 3
+    assert PretrainConfig(max_steps=0, init_from="folder").steps(preset) == 0
     assert PretrainConfig().steps(preset.model_copy(update={"tokens": 1})) == 1
 
 
@@ -18,6 +19,11 @@ def test_an_experiment_may_replace_the_learning_rate():
     preset = PretrainPreset(**VALUES)
     assert PretrainConfig(learning_rate=0.5).applied_to(preset).learning_rate == 0.5
     assert PretrainConfig().applied_to(preset) == preset
+
+
+def test_no_steps_need_a_model_to_take_over():
+    with pytest.raises(UserError, match=r"pretrain: max_steps is 0 and init_from null, .*; name a folder"):
+        PretrainConfig.parse({"max_steps": 0}, "params.yaml: pretrain")
 
 
 @pytest.mark.parametrize(

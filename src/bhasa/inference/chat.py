@@ -15,6 +15,7 @@ from bhasa.inference.generate import Decoder, Snapshot
 from bhasa.inference.text import special_ids, stream
 from bhasa.model.language_model import LanguageModel
 from bhasa.tokens import chat
+from bhasa.tokens.special import SPECIAL_TOKENS
 
 
 class ChatSession:
@@ -22,6 +23,7 @@ class ChatSession:
 
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer, sampling: SamplingConfig) -> None:
         self.model, self.tokenizer, self.sampling = model, tokenizer, sampling
+        chat.require_marks(tokenizer, range(len(SPECIAL_TOKENS)))
         self._stop_ids = special_ids(tokenizer)
         self.reset()
 

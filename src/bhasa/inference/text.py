@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from bhasa.tokens.chat import encode_content
+from bhasa.tokens.chat import encode_content, require_marks
 from bhasa.tokens.special import END_OF_TEXT
 
 
@@ -24,6 +24,7 @@ def stream(tokenizer: Tokenizer, ids: Iterable[int]) -> Iterator[str]:
 
 def document_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     """The beginning of a document: its mark, then the text, in which a mark spelt out is text too."""
+    require_marks(tokenizer, [END_OF_TEXT])
     return [END_OF_TEXT, *encode_content(tokenizer, text)]
 
 

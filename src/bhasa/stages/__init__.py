@@ -32,6 +32,14 @@ def read_seed(params: Path) -> int:
     return Experiment.load(params).seed
 
 
+def read_init_from(params: Path) -> Path | None:
+    """The folder in `params.yaml` whose model and tokenizer are taken, if there is one."""
+    from bhasa.experiment import Experiment
+
+    folder = Experiment.load(params).pretrain.init_from
+    return None if folder is None else Path(folder)
+
+
 def say_if_sources_differ(here: Path) -> None:
     """One line when the installed package is not the one in this tree, as in a queued experiment's copy."""
     import bhasa

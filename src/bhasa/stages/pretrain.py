@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bhasa.errors import UserError
+
 if TYPE_CHECKING:
     from bhasa.hardware import HardwareProfile
     from bhasa.model.config import ModelConfig
+    from bhasa.model.language_model import LanguageModel
     from bhasa.tracking import Tracker
     from bhasa.training.config import PretrainConfig, PretrainPreset
 
@@ -26,14 +30,13 @@ def command(
     curves: Annotated[Path, typer.Option(help="Folder to write: loss, rate and gradient norm by step.")],
 ) -> None:
     """Train the base model; stopped and started again, it goes on where it was."""
-    from bhasa.experiment import Experiment, check_together
+    from bhasa.experiment import Experiment, architecture_of, check_together
     from bhasa.hardware import HardwareProfile
-    from bhasa.model.config import ModelConfig
     from bhasa.stages import tracked
     from bhasa.training.config import PretrainPreset
 
     experiment = Experiment.load(params)
-    architecture, profile = ModelConfig.load(model), HardwareProfile.load(hardware)
+    architecture, profile = architecture_of(experiment, model), HardwareProfile.load(hardware)
     check_together(experiment, architecture, profile)  # the last moment before the longest stage
     with tracked("pretrain", params) as tracker:
         run(
@@ -65,9 +68,11 @@ def run(
     curves: Path,
     tracker: Tracker,
 ) -> dict[str, float]:
-    """Write the model folder `base`, `report` and `curves`; returns the report's figures."""
+    """Write the model folder `base`, `report` and `curves`; returns the report's figures.
+
+    With `init_from` the model is that folder's, and `architecture` is of no use.
+    """
     from bhasa import bundle, journal
-    from bhasa.model.language_model import build
     from bhasa.randomness import derive
     from bhasa.tokens.loader import WindowLoader
     from bhasa.tokens.shards import open_split
@@ -78,17 +83,22 @@ def run(
     training = config.applied_to(preset)
     train, validation = (open_split(tokens, split, tokenizer=tokenizer) for split in ("train", "validation"))
     data = journal.sha256_folder(tokens)
-    architecture = architecture.model_copy(update={"vocab_size": train.vocab_size})
-    model = build(architecture, seed=derive(seed, "initial weights"), backend=hardware.backend)
+    if config.init_from is None:
+        model = _new(architecture, train.vocab_size, seed, hardware.backend)
+        origin = {}
+    else:
+        model = _taken_over(Path(config.init_from), tokenizer, hardware.backend)
+        origin = {"init_from_sha256": bundle.weights_sha256(Path(config.init_from))}
     journal.require_space(base, 4 * model.num_parameters(), "the model")
     provenance = {
         "seed": seed,
         "tokens_sha256": data,
+        **origin,
         "pretrain": training.as_mapping() | {"steps": config.steps(training)},
         "hardware": hardware.as_mapping(),
         "kernels": hardware.kernels(),
     }
-    tracker.log_params({"architecture": architecture.as_mapping(), **provenance})
+    tracker.log_params({"architecture": model.config.as_mapping(), **provenance})
     tracker.log_input("tokens/documents", tokens, "training")
 
     with fit(
@@ -100,7 +110,7 @@ def run(
         hardware=hardware,
         train_batches=WindowLoader(train, training.context_length, seed=derive(seed, "order")),
         validation_batches=WindowLoader(validation, training.context_length, seed=None),
-        facts={"tokens": data},
+        facts={"tokens": data, **origin},
         observe=tracker.log_metrics,
     ) as events:
         bundle.save(base, model, tokenizer=tokenizer, provenance=provenance)
@@ -111,3 +121,39 @@ def run(
     tracker.log_file(report)
     tracker.log_folder(curves)
     return metrics
+
+
+def _new(architecture: ModelConfig, vocab_size: int, seed: int, backend: str) -> LanguageModel:
+    from bhasa.model.language_model import build
+    from bhasa.randomness import derive
+
+    architecture = architecture.model_copy(update={"vocab_size": vocab_size})
+    return build(architecture, seed=derive(seed, "initial weights"), backend=backend)
+
+
+def _taken_over(folder: Path, tokenizer: Path, backend: str) -> LanguageModel:
+    """The model of `folder`, with its tokens numbered as in `tokenizer`, which must be made from its own."""
+    from bhasa import bundle
+    from bhasa.model.vocabulary import renumber
+    from bhasa.tokens.adoption import open_adopted
+
+    adopted = open_adopted(folder)
+    if adopted.tokenizer.to_str() != bundle.load_tokenizer(tokenizer).to_str():
+        raise UserError(
+            f"{tokenizer}: not the tokenizer of pretrain.init_from ({folder}); run `dvc repro -f tokenize`, "
+            "since DVC does not watch that folder"
+        )
+    model = bundle.load(folder, backend=backend)
+    if len(adopted.rows) > model.config.vocab_size + adopted.rows.count(None):
+        raise UserError(
+            f"{folder}: the tokenizer has {len(adopted.rows) - adopted.rows.count(None):,} tokens and the "
+            f"weights rows for {model.config.vocab_size:,}; put the tokenizer of that model there"
+        )
+    renumber(model, adopted.rows)
+    config, mixers = model.config, ", ".join(sorted(set(model.config.layers)))
+    print(
+        f"pretrain: starts from {folder} ({config.n_layer} layers of {mixers}, width {config.d_model}, "
+        f"{config.vocab_size:,} rows); model.size is not used",
+        file=sys.stderr,
+    )
+    return model

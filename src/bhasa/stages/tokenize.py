@@ -30,13 +30,14 @@ def command(
     report: Annotated[Path, typer.Option(help="File to write: sizes of the vocabulary and of every split.")],
 ) -> None:
     """Learn a byte-level BPE tokenizer and turn documents and conversations into tokens."""
-    from bhasa.stages import tracked
+    from bhasa.stages import read_init_from, tracked
     from bhasa.tokens.config import TokenizeConfig
 
     config = TokenizeConfig.load(params, "tokenize")
     with tracked("tokenize", params) as tracker:
         run(
             config,
+            init_from=read_init_from(params),
             documents=documents,
             chat=chat,
             tokenizer=tokenizer,
@@ -49,6 +50,7 @@ def command(
 def run(
     config: TokenizeConfig,
     *,
+    init_from: Path | None = None,
     documents: Path,
     chat: Path,
     tokenizer: Path,
@@ -58,7 +60,8 @@ def run(
 ) -> dict[str, float]:
     """Write the folders `tokenizer`, `tokens/documents` and `tokens/chat` and the file `report`.
 
-    Only the train split of the documents shapes the tokenizer. Missing or broken input is a `UserError`.
+    Only the train split of the documents shapes the tokenizer, or none of it: that of the model folder
+    `init_from` is taken where there is one. Missing or broken input is a `UserError`.
     """
     from bhasa.journal import publish, require_space, write_json
     from bhasa.tokens import bpe
@@ -67,7 +70,7 @@ def run(
     sizes = {split: count_bytes(documents, split) for split in SPLITS}
     conversations = sum(count_conversations(chat, split) for split in SPLITS)
     require_space(tokens, sum(sizes.values()), "writing the tokens")  # 2 bytes for about 3 bytes of text
-    trained = _train(config, documents, sizes["train"])
+    trained = _adopt(init_from) if init_from else _train(config, documents, sizes["train"])
     with (
         publish(tokenizer) as tokenizer_draft,
         publish(tokens / "documents") as documents_draft,
@@ -76,7 +79,8 @@ def run(
         bpe.save(trained, tokenizer_draft)
         documents_index = _write_documents(documents_draft, trained, documents, tokenizer_draft, sizes)
         chat_index = _write_chat(chat_draft, trained, chat, tokenizer_draft, conversations)
-    values = _report(config.vocab_size, documents_index, chat_index)
+    asked = trained.get_vocab_size() if init_from else config.vocab_size
+    values = _report(asked, documents_index, chat_index)
     write_json(report, values)
     metrics = _metrics(values)
     tracker.log_input("documents", documents, "tokenizing")
@@ -84,6 +88,18 @@ def run(
     tracker.log_metrics(metrics)
     tracker.log_file(report)
     return metrics
+
+
+def _adopt(folder: Path) -> Tokenizer:
+    from bhasa.tokens.adoption import open_adopted
+
+    tokenizer = open_adopted(folder).tokenizer
+    print(
+        f"tokenize: the {tokenizer.get_vocab_size():,} tokens of pretrain.init_from ({folder}) are used, and "
+        "tokenize.vocab_size and tokenize.min_frequency are not",
+        file=sys.stderr,
+    )
+    return tokenizer
 
 
 def _train(config: TokenizeConfig, folder: Path, size: int) -> Tokenizer:

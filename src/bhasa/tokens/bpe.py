@@ -20,6 +20,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
+from bhasa.errors import UserError
 from bhasa.journal import write_json
 from bhasa.tokens.chat import CHAT_TEMPLATE
 from bhasa.tokens.config import TokenizeConfig
@@ -50,6 +51,16 @@ def train(texts: Iterable[str], config: TokenizeConfig) -> Tokenizer:
     pieces = chain.from_iterable(split_text(text, TRAINING_PIECE) for text in texts)
     tokenizer.train_from_iterator(pieces, trainer)
     return tokenizer
+
+
+def load(path: Path, remedy: str) -> Tokenizer:
+    """Open a `tokenizer.json`; `remedy` says how a person gets one where there is none."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; {remedy}")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises plain Exception
+        raise UserError(f"{path}: not a readable tokenizer ({error}); {remedy}") from None
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:

@@ -53,6 +53,17 @@ CHAT_TEMPLATE = (
 )
 
 
+def require_marks(tokenizer: Tokenizer, marks: Sequence[int]) -> None:
+    """Refuse a tokenizer of a model from elsewhere, which has other tokens where our marks are."""
+    for mark in marks:
+        name = SPECIAL_TOKENS[mark]
+        if (found := tokenizer.token_to_id(name)) != mark:
+            raise UserError(
+                f"tokenizer.json: {name}: found id {found}, expected {mark}; take the model over with "
+                "pretrain.init_from, which gives it our marks, and use the folder that `dvc repro` writes"
+            )
+
+
 def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
     """A whole conversation."""
     ids, mask = list(START), [0]

@@ -62,14 +62,27 @@ class PretrainPreset(TrainingConfig):
 class PretrainConfig(Config):
     """The section `pretrain` of params.yaml: what an experiment changes without a preset of its own."""
 
-    max_steps: Positive | None = None
-    """Stop after this many steps; null trains for the preset's token budget."""
+    init_from: Annotated[str, Field(min_length=1)] | None = None
+    """Folder of a model to start from, with its architecture and its tokenizer; null: a new model."""
+    max_steps: Annotated[int, Field(ge=0)] | None = None
+    """Stop after this many steps; null trains for the preset's token budget; 0 takes `init_from` over."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     """Replaces the preset's peak learning rate; null keeps it."""
 
     def steps(self, preset: PretrainPreset) -> int:
-        return self.max_steps or max(1, preset.tokens // preset.tokens_per_step)
+        if self.max_steps is not None:
+            return self.max_steps
+        return max(1, preset.tokens // preset.tokens_per_step)
 
     def applied_to(self, preset: PretrainPreset) -> PretrainPreset:
         rate = self.learning_rate
         return preset if rate is None else preset.model_copy(update={"learning_rate": rate})
+
+    @model_validator(mode="after")
+    def _something_to_learn_or_to_take(self) -> Self:
+        if self.max_steps == 0 and self.init_from is None:
+            raise ValueError(
+                "max_steps is 0 and init_from null, which would give a model that knows nothing; name a "
+                "folder in init_from, or train for 1 step or more"
+            )
+        return self

@@ -58,7 +58,8 @@ def fit(
     with checkpoint.run_folder(name, checkpoint.fingerprint(identity)) as folder:
         checkpoint.require_space(folder, model)
         run = Run(name, config, steps, train_batches, validation_batches, folder, observe)
-        announce(stepper, run)
+        if steps:
+            announce(stepper, run)
         events = train(stepper, run)
         model.backbone.activation_checkpointing = False
         yield events
@@ -68,10 +69,10 @@ def summary(events: list[Event]) -> dict[str, float]:
     """The figures of a finished run that do not depend on the machine's speed."""
     training = [event for event in events if "loss" in event]
     validation = [event["validation_loss"] for event in events if "validation_loss" in event]
-    last = training[-10:]
+    last = [event["loss"] for event in training[-10:]]
     return {
         "steps": len(training),
-        "train_loss": math.fsum(event["loss"] for event in last) / len(last),
+        **({"train_loss": math.fsum(last) / len(last)} if last else {}),
         "initial_validation_loss": validation[0],
         "validation_loss": validation[-1],
     }

@@ -1,0 +1,72 @@
+"""Writing a model folder whole, and opening one."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from bhasa import journal
+from bhasa.bundle import reading
+from bhasa.bundle.card import card
+from bhasa.bundle.published import to_published
+from bhasa.bundle.reading import CONFIG, HEAD
+from bhasa.bundle.weights import EMBEDDINGS, REMEDY, WEIGHTS
+from bhasa.hardware import machine
+from bhasa.model.language_model import LanguageModel
+from bhasa.tokens import bpe
+from bhasa.tokens.special import END_OF_TEXT, END_OF_TURN
+
+TOKENIZER, GENERATION, PROVENANCE = "tokenizer.json", "generation_config.json", "provenance.json"
+TOKENIZER_FILES = (
+    *(TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "merges.txt", "chat_template.jinja"),
+)
+
+
+def save(folder: Path, model: LanguageModel, *, tokenizer: Path, provenance: Mapping[str, Any]) -> None:
+    """Write the whole folder, or nothing. `tokenizer` is the folder whose tokenizer, if any, is copied."""
+    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    if model.config.tie_embeddings:
+        del tensors[HEAD]  # one tensor, one name: the published files leave it out too
+    with journal.publish(folder) as draft:
+        draft.mkdir()
+        copy_files(tokenizer, draft, TOKENIZER_FILES)
+        save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
+        journal.write_json(draft / CONFIG, to_published(model.config))
+        ends = {
+            "bos_token_id": END_OF_TEXT,
+            "eos_token_id": [END_OF_TEXT, END_OF_TURN],
+            "pad_token_id": END_OF_TEXT,
+        }
+        journal.write_json(draft / GENERATION, ends)
+        journal.write_json(draft / PROVENANCE, machine() | dict(provenance))
+        journal.write_text(draft / "README.md", card(model, PROVENANCE))
+
+
+def copy_files(source: Path, target: Path, names: tuple[str, ...]) -> None:
+    """Copy those of the files that there are; contents only, since DVC keeps its files read-only."""
+    for name in names:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def load(folder: Path, device: str | torch.device = "cpu", *, backend: str = "auto") -> LanguageModel:
+    """The model of a folder, in evaluation mode."""
+    config, tensors = reading.read(folder)
+    model = reading.empty_model(config, backend)
+    # A file may be in half precision; the parameters here are float32 under every precision.
+    tensors = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
+    if config.tie_embeddings:
+        tensors[HEAD] = tensors[EMBEDDINGS]
+    model.load_state_dict(tensors, assign=True)
+    if config.tie_embeddings:
+        model.lm_head.weight = model.backbone.embeddings.weight
+    return model.to(device).eval()
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    return bpe.load(folder / TOKENIZER, REMEDY)

@@ -1,0 +1,153 @@
+"""`config.json` in the layout of state-spaces/mamba, both ways.
+
+Keys and defaults are those of its `MambaConfig`, `Mamba` and `Mamba2`; `ssm_cfg` holds the arguments of the
+mixer. The embedding has the vocabulary's rows filled up to a multiple.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from bhasa.bundle.published import limit
+from bhasa.bundle.sizes import agree
+from bhasa.bundle.weights import Shapes
+from bhasa.errors import UserError
+from bhasa.model.config import ModelConfig
+
+# Ours to theirs, of `ssm_cfg`, by the layer it describes; with the defaults there that are not ours.
+_MIXER = {
+    "d_state": "d_state",
+    "d_conv": "d_conv",
+    "expand": "expand",
+    "use_bias": "bias",
+    "conv_bias": "conv_bias",
+    "dt_min": "dt_min",
+    "dt_max": "dt_max",
+    "dt_init_floor": "dt_init_floor",
+}
+_MIXERS: dict[str, dict[str, str]] = {
+    "mamba": _MIXER | {"dt_rank": "dt_rank"},
+    "mamba2": _MIXER | {"headdim": "headdim", "ngroups": "ngroups", "dt_limit": "dt_limit"},
+}
+_DEFAULTS: dict[str, dict[str, Any]] = {"mamba": {}, "mamba2": {"d_state": 128}}
+_LAYERS = {"Mamba1": "mamba", "Mamba2": "mamba2"}
+# What says how something is computed, or what fresh weights are.
+_WITHOUT_EFFECT = {
+    *("chunk_size", "use_fast_path", "use_mem_eff_path"),
+    *("dt_init", "dt_scale", "A_init_range", "conv_init"),
+}
+# What we have in one form only.
+_FIXED = {"d_ssm": None, "D_has_hdim": False, "rmsnorm": True, "norm_before_gate": False}
+_MLP_MULTIPLE = 128  # to which the official `GatedMLP` rounds its width up
+
+
+def is_official(values: Mapping[str, Any]) -> bool:
+    return "d_model" in values and "hidden_size" not in values
+
+
+def from_official(official: Mapping[str, Any], where: str, shapes: Shapes | None = None) -> ModelConfig:
+    """The inverse of `to_official`. Where `shapes` of the tensors contradict the file, they win."""
+    if official.get("attn_layer_idx"):
+        raise UserError(
+            f"{where}: attn_layer_idx: found {official['attn_layer_idx']!r}; official models with "
+            "attention are not read; allowed: [], so choose a pure Mamba or Mamba-2 model"
+        )
+    ssm_cfg = official.get("ssm_cfg") or {}
+    if not isinstance(ssm_cfg, dict):
+        raise UserError(f"{where}: ssm_cfg: found {ssm_cfg!r}; allowed: keys and values")
+    ssm, mixer = _mixer(ssm_cfg, where)
+    width = official.get("d_intermediate", 0)
+    values = {
+        "d_model": official["d_model"],
+        "n_layer": official.get("n_layer", 64),
+        "vocab_size": _padded(official, where),
+        "d_intermediate": -(-width // _MLP_MULTIPLE) * _MLP_MULTIPLE if isinstance(width, int) else width,
+        "norm": "rms" if official.get("rms_norm", True) else "layer",
+        "tie_embeddings": official.get("tie_embeddings", True),
+        "ssm": ssm,
+        **mixer,
+    }
+    names = {ours: f"ssm_cfg.{theirs}" for ours, theirs in _MIXERS[ssm].items()}
+    return ModelConfig.parse(agree(values, shapes or {}, where, names), where)
+
+
+def _mixer(ssm_cfg: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
+    """What `ssm_cfg` says: the mixer, and values of `ModelConfig`."""
+    layer = ssm_cfg.get("layer", "Mamba1")
+    if not isinstance(layer, str) or layer not in _LAYERS:
+        raise UserError(f"{where}: ssm_cfg.layer: found {layer!r}; allowed: {', '.join(_LAYERS)}")
+    ssm = _LAYERS[layer]
+    ours = {theirs: key for key, theirs in _MIXERS[ssm].items()}
+    for key, value in ssm_cfg.items():
+        if key in _FIXED and value != _FIXED[key]:
+            raise UserError(f"{where}: ssm_cfg.{key}: found {value!r}; allowed: {_FIXED[key]!r}")
+        if key not in {"layer", *ours, *_WITHOUT_EFFECT, *_FIXED}:
+            raise UserError(f"{where}: ssm_cfg.{key}: unknown key; allowed here: {', '.join(sorted(ours))}")
+    values = _DEFAULTS[ssm] | {ours[key]: value for key, value in ssm_cfg.items() if key in ours}
+    if "dt_limit" in values:
+        values["dt_limit"] = limit(values["dt_limit"], f"{where}: ssm_cfg.dt_limit")
+    return ssm, values
+
+
+def _padded(official: Mapping[str, Any], where: str) -> int:
+    """Rows of the embedding."""
+    sizes: list[int] = []
+    for key, default in (("vocab_size", 50277), ("pad_vocab_size_multiple", 8)):
+        value = official.get(key, default)
+        if type(value) is not int or value < 1:
+            raise UserError(f"{where}: {key}: found {value!r}; allowed: a positive whole number")
+        sizes.append(value)
+    rows, multiple = sizes
+    return -(-rows // multiple) * multiple
+
+
+def to_official(config: ModelConfig) -> dict[str, Any]:
+    """`config.json`: every key of the official `MambaConfig`.
+
+    Raises `UserError` for what it cannot express; what concerns training alone is lost, and that is said.
+    """
+    layers = set(config.layers)
+    _require(len(layers) == 1 and layers <= {"mamba", "mamba2"}, f"mixes {', '.join(sorted(layers))}")
+    _require(config.norm_eps == 1e-5, f"has norm_eps {config.norm_eps}, and only 1e-05 is known there")
+    _require(
+        config.d_intermediate % _MLP_MULTIPLE == 0,
+        f"has d_intermediate {config.d_intermediate}, and only multiples of {_MLP_MULTIPLE} are known there",
+    )
+    _say_what_is_lost(config)
+    (ssm,) = layers
+    values = config.as_mapping()
+    layer = {"layer": "Mamba2"} if ssm == "mamba2" else {}  # releases before Mamba-2 do not know the key
+    mixer = {theirs: values[ours] for ours, theirs in _MIXERS[ssm].items() if values[ours] is not None}
+    return {
+        "d_model": config.d_model,
+        "d_intermediate": config.d_intermediate,
+        "n_layer": config.n_layer,
+        "vocab_size": config.vocab_size,
+        "ssm_cfg": layer | mixer,
+        "attn_layer_idx": [],
+        "attn_cfg": {},
+        "rms_norm": config.norm == "rms",
+        "residual_in_fp32": True,
+        "fused_add_norm": True,
+        "pad_vocab_size_multiple": 1,  # the rows are counted, filling included
+        "tie_embeddings": config.tie_embeddings,
+    }
+
+
+def _require(expressible: bool, what: str) -> None:
+    if not expressible:
+        raise UserError(f"the official layout cannot hold this model: it {what}; use --to huggingface")
+
+
+def _say_what_is_lost(config: ModelConfig) -> None:
+    fields = ("initializer_range", "dropout")
+    lost = [
+        f"{key} {getattr(config, key)}"
+        for key in fields
+        if getattr(config, key) != ModelConfig.model_fields[key].default
+    ]
+    if lost:
+        print(
+            f"note: the official layout has no place for {', '.join(lost)}: of use in training alone",
+            file=sys.stderr,
+        )
