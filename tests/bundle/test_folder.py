@@ -74,6 +74,7 @@ def test_only_what_transformers_can_express_is_called_a_mamba(tmp_path, tokenize
     card = (tmp_path / "model" / "README.md").read_text()
     assert ("AutoModelForCausalLM" in card) == published
     assert f"{model.num_parameters():,} parameters" in card
+    assert f"embedding -> {draw(model.config)} -> norm -> output" in card
 
 
 def test_the_folder_has_what_its_users_need_and_no_pickle(folder):

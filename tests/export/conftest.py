@@ -36,9 +36,6 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     | {"attention": {"num_heads": 4, "num_heads_kv": 2, "window": 6}},
 }
 
-IN_FOLDERS = ("tied", "untied", "mlp", "layer-norm")
-"""Those that a model folder holds."""
-
 
 def architecture(name: str) -> ModelConfig:
     # A wide embedding lets an untrained model tell its tokens apart.
@@ -77,17 +74,13 @@ def model_folders(
     models: dict[str, LanguageModel], tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
-    for name in IN_FOLDERS:
+    for name in ARCHITECTURES:
         bundle.save(root / name, models[name], tokenizer=tokenizer_folder, provenance={"seed": 0})
-    return {name: root / name for name in IN_FOLDERS}
+    return {name: root / name for name in ARCHITECTURES}
 
 
 @pytest.fixture(params=ARCHITECTURES)
 def model_and_folder(
-    request: pytest.FixtureRequest,
-    models: dict[str, LanguageModel],
-    model_folders: dict[str, Path],
-    tokenizer_folder: Path,
+    request: pytest.FixtureRequest, models: dict[str, LanguageModel], model_folders: dict[str, Path]
 ) -> tuple[LanguageModel, Path]:
-    """A model and what an export reads beside it: its folder, or the tokenizer alone."""
-    return models[request.param], model_folders.get(request.param, tokenizer_folder)
+    return models[request.param], model_folders[request.param]

@@ -10,8 +10,11 @@ from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import generate
 
 
-def test_greedy_text_of_transformers_is_ours(model_folders: dict[str, Path], tmp_path: Path) -> None:
-    name = "untied"  # an untrained tied model only repeats the last token
+# Untied, as an untrained tied model only repeats the last token.
+@pytest.mark.parametrize("name", ["untied", "mamba2-groups"])
+def test_greedy_text_of_transformers_is_ours(
+    name: str, model_folders: dict[str, Path], tmp_path: Path
+) -> None:
     model = bundle.load(model_folders[name])
     huggingface.write(model, model_folders[name], tmp_path / "out")
     prompt = [0, 40, 41, 42]
@@ -36,7 +39,7 @@ def test_loading_with_transformers_leaves_every_weight_as_it_was(
     assert not changed
 
 
-@pytest.mark.parametrize("name", ["mlp", "layer-norm"])
+@pytest.mark.parametrize("name", ["mlp", "layer-norm", "attention", "mixed", "hybrid"])
 def test_what_transformers_does_not_have_is_opened_here_and_said_so(
     name: str, model_folders: dict[str, Path]
 ) -> None:

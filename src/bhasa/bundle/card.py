@@ -2,6 +2,7 @@
 
 import bhasa
 from bhasa.bundle.published import is_published_layout
+from bhasa.model.drawing import draw
 from bhasa.model.language_model import LanguageModel
 
 
@@ -18,5 +19,6 @@ def card(model: LanguageModel, provenance: str) -> str:
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n# A Mamba language model\n\n"
         f"{model.num_parameters():,} parameters, trained by bhasa {bhasa.__version__}. "
         f"Open it with {opens_with}.\n"
-        f"What it was made from is in `{provenance}`.\n\n| architecture | |\n| --- | --- |\n{rows}\n"
+        f"What it was made from is in `{provenance}`.\n\n"
+        f"```text\nembedding -> {draw(config)} -> norm -> output\n```\n\n| architecture | |\n| --- | --- |\n{rows}\n"
     )
