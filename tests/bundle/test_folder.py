@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from bhasa import bundle
 from bhasa.errors import UserError
 from bhasa.model.config import AttentionConfig, ModelConfig
+from bhasa.model.drawing import draw
 from bhasa.model.language_model import build
 from bhasa.tokens import bpe
 from bhasa.tokens.config import TokenizeConfig
