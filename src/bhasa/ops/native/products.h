@@ -47,7 +47,7 @@ INLINE Left transposed(const Matrix& m) { return {m.data, 1, m.pitch}; }
 // What is not zero, or not asked for: terms up to the row's number, terms from it on, columns up to it.
 enum Extent { ALL, TERMS_TO_ROW, TERMS_FROM_ROW, COLUMNS_TO_ROW };
 
-constexpr int ROWS = LANES == 16 ? 8 : 4;
+constexpr int ROWS = LANES == 16 ? 8 : 4;  // with two vectors each, half of the registers that there are
 
 // One tile: out = scale out + left right, or without the first term unless ADD.
 template <int VECTORS, bool ADD>
@@ -85,7 +85,7 @@ INLINE void column_of_tiles(const Matrix& out, int rows, int column, Left left, 
   }
 }
 
-// out (rows, columns) = scale out + left (rows, terms) right (terms, columns); sizes are multiples of MAX_LANES.
+// out (rows, columns) = scale out + left (rows, terms) right (terms, columns). Sizes are multiples of MAX_LANES.
 template <Extent PART, bool ADD>
 void product(const Matrix& out, int rows, int columns, Left left, const Matrix& right, int terms,
              float scale = 1.0f) {
