@@ -95,21 +95,31 @@ void product(const Matrix& out, int rows, int columns, Left left, const Matrix& 
   if (column < columns) column_of_tiles<1, PART, ADD>(out, rows, column, left, right, terms, scale);
 }
 
-// to (columns, rows) = from (rows, columns) transposed; both are multiples of 4.
+INLINE void transpose_block(const Matrix& from, int i, int j, const Matrix& to) {
+  Four r[4], pairs[4];
+  for (int k = 0; k < 4; ++k) std::memcpy(r + k, from.row(i + k) + j, sizeof(Four));
+  for (int k = 0; k < 2; ++k) {
+    pairs[k] = __builtin_shufflevector(r[k], r[k + 2], 0, 4, 1, 5);
+    pairs[k + 2] = __builtin_shufflevector(r[k], r[k + 2], 2, 6, 3, 7);
+  }
+  for (int k = 0; k < 2; ++k) {
+    r[2 * k] = __builtin_shufflevector(pairs[2 * k], pairs[2 * k + 1], 0, 4, 1, 5);
+    r[2 * k + 1] = __builtin_shufflevector(pairs[2 * k], pairs[2 * k + 1], 2, 6, 3, 7);
+  }
+  for (int k = 0; k < 4; ++k) std::memcpy(to.row(j + k) + i, r + k, sizeof(Four));
+}
+
+// to (columns, rows) = from (rows, columns) transposed; of any size.
 inline void transpose(const Matrix& from, int rows, int columns, const Matrix& to) {
   for (int i = 0; i < rows; i += 4)
     for (int j = 0; j < columns; j += 4) {
-      Four r[4], pairs[4];
-      for (int k = 0; k < 4; ++k) std::memcpy(r + k, from.row(i + k) + j, sizeof(Four));
-      for (int k = 0; k < 2; ++k) {
-        pairs[k] = __builtin_shufflevector(r[k], r[k + 2], 0, 4, 1, 5);
-        pairs[k + 2] = __builtin_shufflevector(r[k], r[k + 2], 2, 6, 3, 7);
+      if (i + 4 <= rows && j + 4 <= columns) {
+        transpose_block(from, i, j, to);
+        continue;
       }
-      for (int k = 0; k < 2; ++k) {
-        r[2 * k] = __builtin_shufflevector(pairs[2 * k], pairs[2 * k + 1], 0, 4, 1, 5);
-        r[2 * k + 1] = __builtin_shufflevector(pairs[2 * k], pairs[2 * k + 1], 2, 6, 3, 7);
-      }
-      for (int k = 0; k < 4; ++k) std::memcpy(to.row(j + k) + i, r + k, sizeof(Four));
+      for (int row = i; row < rows && row < i + 4; ++row)
+        for (int column = j; column < columns && column < j + 4; ++column)
+          to.row(column)[row] = from.row(row)[column];
     }
 }
 

@@ -125,17 +125,16 @@ struct Workspace {
     span.read(a.x, head * a.width, a.width, x);
     decays.read(span, head);
   }
-  // Between (p, n) numbers of the caller's and a state in scratch.
-  void read_state(const float* from, int64_t row, int64_t head, const Matrix& to) const {
+  // The caller's (p, n) numbers of a head.
+  Matrix state_of(float* states, int64_t row, int64_t head) const {
+    return {states + (row * a.heads + head) * a.width * a.states, static_cast<int>(a.states)};
+  }
+  void read_state(float* from, int64_t row, int64_t head, const Matrix& to) const {
     std::memset(to.data, 0, sizeof(float) * n * p);  // the padding too: 0 times what is no number is none
-    from += (row * a.heads + head) * a.width * a.states;
-    for (int i = 0; i < a.width; ++i)
-      for (int s = 0; s < a.states; ++s) to.row(s)[i] = from[i * a.states + s];
+    transpose(state_of(from, row, head), static_cast<int>(a.width), static_cast<int>(a.states), to);
   }
   void write_state(float* to, int64_t row, int64_t head, const Matrix& from) const {
-    to += (row * a.heads + head) * a.width * a.states;
-    for (int i = 0; i < a.width; ++i)
-      for (int s = 0; s < a.states; ++s) to[i * a.states + s] = from.row(s)[i];
+    transpose(from, static_cast<int>(a.states), static_cast<int>(a.width), state_of(to, row, head));
   }
   // The state at the start of a span, as forward left it for backward.
   Matrix saved(const Span& span, int64_t head) const {
