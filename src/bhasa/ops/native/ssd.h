@@ -21,11 +21,11 @@
 namespace BHASA_ISA {
 
 struct SsdForward : Workspace {
-  Scratch mixing, x_until, y;  // (steps, steps), (steps, p) twice
+  Scratch mixing, x_taken, y;  // (steps, steps), (steps, p) twice
   Scratch states;              // (SSD_HEADS n, p)
 
   explicit SsdForward(const SsdArguments& a)
-      : Workspace(a), mixing(SSD_CHUNK, SSD_CHUNK), x_until(SSD_CHUNK, p), y(SSD_CHUNK, p),
+      : Workspace(a), mixing(SSD_CHUNK, SSD_CHUNK), x_taken(SSD_CHUNK, p), y(SSD_CHUNK, p),
         states(SSD_HEADS * n, p) {}
 
   void unit(const HeadsOfGroup& unit) {
@@ -50,16 +50,16 @@ struct SsdForward : Workspace {
     });
     product<ALL, false>(y, span.rows, p, as_is(C), state, n);
     for (int t = 0; t < span.rows; ++t) {
-      const float since = decays.since[t], taken = decays.until[t] * decays.dt[t], D = a.D[head];
+      const float since = decays.since[t], taken = decays.taken[t], D = a.D[head];
       across(p, [&](int i) {
         const Vec input = load(x.row(t) + i);
         store(y.row(t) + i, load(y.row(t) + i) * since + input * D);
-        store(x_until.row(t) + i, input * taken);
+        store(x_taken.row(t) + i, input * taken);
       });
     }
     product<TERMS_TO_ROW, true>(y, span.rows, p, as_is(mixing), x, span.rows);
     span.write(a.y, head * a.width, a.width, y);
-    product<ALL, true>(state, n, p, transposed(B), x_until, span.rows, decays.through);
+    product<ALL, true>(state, n, p, transposed(B), x_taken, span.rows, decays.through);
   }
 };
 
@@ -89,7 +89,7 @@ struct StepGradients {
 struct SsdBackward : Workspace {
   Scratch C_by_state, dB, dC, dB_by_state, dC_by_state, dCB;  // of a group, summed over the unit's heads
   Scratch between, mixing, within;                            // of a head: (steps, steps)
-  Scratch dy, u, du, dy_since, dy_by_width, u_by_width;       // (steps, p), (p, steps)
+  Scratch dy, du, dy_since, dy_by_width, x_by_width;          // (steps, p), (p, steps)
   Scratch asked, dstates;                                     // (n, steps), (SSD_HEADS n, p)
   StepGradients gradients;
   float dA[SSD_HEADS], dD[SSD_HEADS];
@@ -97,9 +97,8 @@ struct SsdBackward : Workspace {
   explicit SsdBackward(const SsdArguments& a)
       : Workspace(a), C_by_state(n, SSD_CHUNK), dB(SSD_CHUNK, n), dC(SSD_CHUNK, n), dB_by_state(n, SSD_CHUNK),
         dC_by_state(n, SSD_CHUNK), dCB(SSD_CHUNK, SSD_CHUNK), between(SSD_CHUNK, SSD_CHUNK),
-        mixing(SSD_CHUNK, SSD_CHUNK), within(SSD_CHUNK, SSD_CHUNK), dy(SSD_CHUNK, p), u(SSD_CHUNK, p),
-        du(SSD_CHUNK, p), dy_since(SSD_CHUNK, p), dy_by_width(p, SSD_CHUNK), u_by_width(p, SSD_CHUNK),
-        asked(n, SSD_CHUNK), dstates(SSD_HEADS * n, p) {}
+        mixing(SSD_CHUNK, SSD_CHUNK), within(SSD_CHUNK, SSD_CHUNK), dy(SSD_CHUNK, p), du(SSD_CHUNK, p),
+        dy_since(SSD_CHUNK, p), dy_by_width(p, SSD_CHUNK), x_by_width(p, SSD_CHUNK), asked(n, SSD_CHUNK), dstates(SSD_HEADS * n, p) {}
 
   void unit(const HeadsOfGroup& unit) {
     for (int64_t head = unit.first; head < unit.end; ++head) {
@@ -149,42 +148,40 @@ struct SsdBackward : Workspace {
       store(mixing.row(i) + j, load(CB.row(i) + j) * product);
     });
     for (int t = 0; t < rows; ++t)
-      across(p, [&](int i) {
-        store(u.row(t) + i, load(x.row(t) + i) * decays.dt[t]);
-        store(dy_since.row(t) + i, load(dy.row(t) + i) * decays.since[t]);
-      });
-    transpose(u, rows, p, u_by_width);
+      across(p, [&](int i) { store(dy_since.row(t) + i, load(dy.row(t) + i) * decays.since[t]); });
+    transpose(x, rows, p, x_by_width);
     transpose(dy, rows, p, dy_by_width);
     backward_products(rows);
     backward_states(rows, state, dy_by_width, decays.since, C_by_state, dC_by_state, gradients.entering);
-    backward_states(rows, dstate, u_by_width, decays.until, B_by_state, dB_by_state, gradients.leaving);
+    backward_states(rows, dstate, x_by_width, decays.taken, B_by_state, dB_by_state, gradients.leaving);
     gradients.sum_up(within, decays.through * inner_product(state, dstate), rows);
     backward_inputs(span, head, dstate);
     product<ALL, true>(dstate, n, p, transposed(C), dy_since, rows, decays.through);
   }
   // Of C[i] B[j], and of between[i, j] times itself.
   void backward_products(int rows) {
-    product<COLUMNS_TO_ROW, false>(within, rows, rows, as_is(dy), u_by_width, p);
+    product<COLUMNS_TO_ROW, false>(within, rows, rows, as_is(dy), x_by_width, p);
     for (int i = 0; i < rows; ++i)
       for (int j = 0; j <= i; j += LANES) {
-        const Vec asked_of = load(within.row(i) + j);
+        const Vec asked_of = load(within.row(i) + j) * load(decays.dt + j);
         store(dCB.row(i) + j, load(dCB.row(i) + j) + asked_of * load(between.row(i) + j));
         store(within.row(i) + j, asked_of * load(mixing.row(i) + j));
       }
   }
-  // What outputs ask of C through the state, or the state at the end of B through inputs; and of their decays.
-  void backward_states(int rows, const Matrix& state, const Matrix& by_width, const float* decay,
-                       const Matrix& by_state, const Matrix& sums, float* of_decay) {
+  // What outputs ask of C through the state, or the state at the end of B through inputs, each with
+  // its weight; and the weights' gradients times themselves.
+  void backward_states(int rows, const Matrix& state, const Matrix& by_width, const float* weight,
+                       const Matrix& by_state, const Matrix& sums, float* of_weight) {
     product<ALL, false>(asked, n, rows, as_is(state), by_width, p);
     across(rows, [&](int t) {
-      const Vec factor = load(decay + t);
+      const Vec factor = load(weight + t);
       Vec total{};
       for (int s = 0; s < n; ++s) {
         const Vec d = load(asked.row(s) + t) * factor;
         total += d * load(by_state.row(s) + t);
         store(sums.row(s) + t, load(sums.row(s) + t) + d);
       }
-      store(of_decay + t, total);
+      store(of_weight + t, total);
     });
   }
   float inner_product(const Matrix& left, const Matrix& right) const {

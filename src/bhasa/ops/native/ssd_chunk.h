@@ -74,6 +74,7 @@ INLINE IntVec lane_numbers() {
 // The step sizes of one head over a span, and what follows from its decays.
 struct Decays {
   float dt[SSD_CHUNK], decay[SSD_CHUNK], since[SSD_CHUNK], until[SSD_CHUNK];
+  float taken[SSD_CHUNK];  // of x (outer) B into the state at the end: until dt
   float through;  // of the whole span
 
   void read(const Span& span, int64_t head) {
@@ -89,7 +90,7 @@ struct Decays {
       since[t] = through *= decay[t];
     }
   }
-  // f(i, j, between[i, j]) for each row i and its vectors j up to i, 0 above the diagonal; then `until`.
+  // f(i, j, between[i, j]) for each row i and its vectors j up to i, 0 above the diagonal; then what follows from its last row.
   template <typename F>
   MEMBER_INLINE void between(int rows, F f) {
     Vec products[BLOCKS]{};
@@ -99,7 +100,10 @@ struct Decays {
         products[v] = products[v] * decay[i] + diagonal;
         f(i, v * LANES, products[v]);
       }
-    for (int v = 0; v < rows / LANES; ++v) store(until + v * LANES, products[v]);
+    for (int v = 0; v < rows / LANES; ++v) {
+      store(until + v * LANES, products[v]);
+      store(taken + v * LANES, products[v] * load(dt + v * LANES));
+    }
   }
 };
 
