@@ -47,7 +47,7 @@ INLINE Left transposed(const Matrix& m) { return {m.data, 1, m.pitch}; }
 // What is not zero, or not asked for: terms up to the row's number, terms from it on, columns up to it.
 enum Extent { ALL, TERMS_TO_ROW, TERMS_FROM_ROW, COLUMNS_TO_ROW };
 
-constexpr int ROWS = LANES == 16 ? 8 : 4;
+constexpr int ROWS = LANES == 16 ? 8 : 4;  // with two vectors each, half of the registers that there are
 
 // One tile: out = scale out + left right, or without the first term unless ADD.
 template <int VECTORS, bool ADD>
@@ -85,7 +85,7 @@ INLINE void column_of_tiles(const Matrix& out, int rows, int column, Left left, 
   }
 }
 
-// out (rows, columns) = scale out + left (rows, terms) right (terms, columns); sizes are multiples of MAX_LANES.
+// out (rows, columns) = scale out + left (rows, terms) right (terms, columns). Sizes are multiples of MAX_LANES.
 template <Extent PART, bool ADD>
 void product(const Matrix& out, int rows, int columns, Left left, const Matrix& right, int terms,
              float scale = 1.0f) {
@@ -95,21 +95,31 @@ void product(const Matrix& out, int rows, int columns, Left left, const Matrix& 
   if (column < columns) column_of_tiles<1, PART, ADD>(out, rows, column, left, right, terms, scale);
 }
 
-// to (columns, rows) = from (rows, columns) transposed; both are multiples of 4.
+INLINE void transpose_block(const Matrix& from, int i, int j, const Matrix& to) {
+  Four r[4], pairs[4];
+  for (int k = 0; k < 4; ++k) std::memcpy(r + k, from.row(i + k) + j, sizeof(Four));
+  for (int k = 0; k < 2; ++k) {
+    pairs[k] = __builtin_shufflevector(r[k], r[k + 2], 0, 4, 1, 5);
+    pairs[k + 2] = __builtin_shufflevector(r[k], r[k + 2], 2, 6, 3, 7);
+  }
+  for (int k = 0; k < 2; ++k) {
+    r[2 * k] = __builtin_shufflevector(pairs[2 * k], pairs[2 * k + 1], 0, 4, 1, 5);
+    r[2 * k + 1] = __builtin_shufflevector(pairs[2 * k], pairs[2 * k + 1], 2, 6, 3, 7);
+  }
+  for (int k = 0; k < 4; ++k) std::memcpy(to.row(j + k) + i, r + k, sizeof(Four));
+}
+
+// to (columns, rows) = from (rows, columns) transposed; of any size.
 inline void transpose(const Matrix& from, int rows, int columns, const Matrix& to) {
   for (int i = 0; i < rows; i += 4)
     for (int j = 0; j < columns; j += 4) {
-      Four r[4], pairs[4];
-      for (int k = 0; k < 4; ++k) std::memcpy(r + k, from.row(i + k) + j, sizeof(Four));
-      for (int k = 0; k < 2; ++k) {
-        pairs[k] = __builtin_shufflevector(r[k], r[k + 2], 0, 4, 1, 5);
-        pairs[k + 2] = __builtin_shufflevector(r[k], r[k + 2], 2, 6, 3, 7);
+      if (i + 4 <= rows && j + 4 <= columns) {
+        transpose_block(from, i, j, to);
+        continue;
       }
-      for (int k = 0; k < 2; ++k) {
-        r[2 * k] = __builtin_shufflevector(pairs[2 * k], pairs[2 * k + 1], 0, 4, 1, 5);
-        r[2 * k + 1] = __builtin_shufflevector(pairs[2 * k], pairs[2 * k + 1], 2, 6, 3, 7);
-      }
-      for (int k = 0; k < 4; ++k) std::memcpy(to.row(j + k) + i, r + k, sizeof(Four));
+      for (int row = i; row < rows && row < i + 4; ++row)
+        for (int column = j; column < columns && column < j + 4; ++column)
+          to.row(column)[row] = from.row(row)[column];
     }
 }
 

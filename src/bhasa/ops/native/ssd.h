@@ -3,165 +3,29 @@
 //     h[t] = exp(dt[t] A) h[t-1] + dt[t] x[t] (outer) B[t]     (p, n) numbers per head
 //     y[t] = h[t] C[t] + D x[t]
 //
-// In chunks of SSD_CHUNK steps, as products of matrices: with between[i, j] the product of the decays after j up
-// to i, and h the state at the chunk's start,
+// In chunks of SSD_CHUNK steps, as products of matrices: with between[i, j] the product of the decays after j
+// up to i, and h the state at the chunk's start,
 //
 //     y[i] = sum over j <= i of (C[i] B[j]) between[i, j] dt[j] x[j] + since[i] h C[i] + D x[i]
 //     h    = since[end] h + sum over j of until[j] dt[j] x[j] (outer) B[j]
 //
-// where since[i] is the product of all decays up to i and until[j] that of all after j. Decays are multiplied;
-// where a document starts the decay is 0. Work is split over (batch, group, SSD_HEADS of its heads), so any
-// number of threads gives the same bits. Forward keeps the state at each chunk's start; backward recomputes the
-// rest. dB and dC are summed over the heads of a unit, dA and dD over a row's time; the caller adds them in order.
+// where since[i] is the product of all decays up to i and until[j] that of all after j. Decays are multiplied,
+// not their logarithms subtracted, and where a document starts the decay is 0. Work is split over (batch, group,
+// SSD_HEADS of its heads), so any number of threads gives the same bits. Forward keeps the state at each chunk's
+// start; backward recomputes the rest. dB and dC are summed over the heads of a unit, dA and dD over a row's
+// time; the caller adds them in order.
 #pragma once
 
-#include "arguments.h"
-#include "products.h"
-#include "rows.h"
-#include "vector.h"
+#include "ssd_chunk.h"
 
 namespace BHASA_ISA {
 
-constexpr int BLOCKS = SSD_CHUNK / LANES;  // vectors of a chunk's steps
-
-// One unit of work: a row of the batch and some heads of a group.
-struct HeadsOfGroup {
-  const SsdArguments& a;
-  int64_t row, group, block, first, end;
-
-  HeadsOfGroup(const SsdArguments& a, int64_t unit) : a(a) {
-    const int64_t per_group = a.heads / a.groups, blocks = (per_group + SSD_HEADS - 1) / SSD_HEADS;
-    row = unit / (a.groups * blocks);
-    group = unit / blocks % a.groups;
-    block = unit % blocks;
-    first = group * per_group + block * SSD_HEADS;
-    end = first + SSD_HEADS < (group + 1) * per_group ? first + SSD_HEADS : (group + 1) * per_group;
-  }
-  static int64_t count(const SsdArguments& a) {
-    const int64_t per_group = a.heads / a.groups;
-    return a.batch * a.groups * ((per_group + SSD_HEADS - 1) / SSD_HEADS);
-  }
-  float* step(const Sequence& s, int64_t t) const {
-    return s.data + row * s.batch_stride + t * s.time_stride;
-  }
-};
-
-// Some steps of a unit. `rows` is the number of steps padded: what is added has dt = 0, x = B = C = 0.
-struct Span {
-  const HeadsOfGroup& unit;
-  int64_t start;
-  int steps, rows;
-
-  Span(const HeadsOfGroup& unit, int64_t start)
-      : unit(unit), start(start),
-        steps(static_cast<int>(unit.a.length - start < SSD_CHUNK ? unit.a.length - start : SSD_CHUNK)),
-        rows(padded(steps)) {}
-
-  void read(const Sequence& s, int64_t column, int64_t width, const Matrix& to) const {
-    for (int t = 0; t < rows; ++t) {
-      const float* from = unit.step(s, start + t) + column;
-      for_each(width, [&](int64_t i, int lanes) { store(to.row(t) + i, t < steps ? load(from + i, lanes) : Vec{}); });
-    }
-  }
-  void write(const Sequence& s, int64_t column, int64_t width, const Matrix& from) const {
-    for (int t = 0; t < steps; ++t) {
-      float* to = unit.step(s, start + t) + column;
-      for_each(width, [&](int64_t i, int lanes) { store(to + i, load(from.row(t) + i), lanes); });
-    }
-  }
-};
-
-// f(place) for each vector of a row of scratch.
-template <typename F>
-INLINE void across(int width, F f) {
-  for (int i = 0; i < width; i += LANES) f(i);
-}
-
-INLINE IntVec lane_numbers() {
-  IntVec numbers;
-  for (int i = 0; i < LANES; ++i) numbers[i] = i;
-  return numbers;
-}
-
-// The step sizes of one head over a span, and what follows from its decays.
-struct Decays {
-  float dt[SSD_CHUNK], decay[SSD_CHUNK], since[SSD_CHUNK], until[SSD_CHUNK];
-  float through;  // of the whole span
-
-  void read(const Span& span, int64_t head) {
-    const HeadsOfGroup& unit = span.unit;
-    const float A = unit.a.A[head];
-    for (int t = 0; t < span.rows; ++t) dt[t] = t < span.steps ? unit.step(unit.a.dt, span.start + t)[head] : 0.0f;
-    across(span.rows, [&](int t) { store(decay + t, exponential(load(dt + t) * A)); });
-    const uint8_t* keep = unit.a.keep ? unit.a.keep + unit.row * unit.a.length + span.start : nullptr;
-    through = 1.0f;
-    for (int t = 0; t < span.rows; ++t) {
-      if (keep && t < span.steps && !keep[t]) decay[t] = 0.0f;
-      since[t] = through *= decay[t];
-    }
-  }
-  // f(i, j, between[i, j]) for each row i and its vectors j up to i, 0 above the diagonal; then `until`.
-  template <typename F>
-  MEMBER_INLINE void between(int rows, F f) {
-    Vec products[BLOCKS]{};
-    for (int i = 0; i < rows; ++i)
-      for (int v = 0; v <= i / LANES; ++v) {
-        const Vec diagonal = lane_numbers() == i - v * LANES ? splat(1.0f) : Vec{};
-        products[v] = products[v] * decay[i] + diagonal;
-        f(i, v * LANES, products[v]);
-      }
-    for (int v = 0; v < rows / LANES; ++v) store(until + v * LANES, products[v]);
-  }
-};
-
-// What both directions compute in, for one thread. Widths are padded; a state is (n, p).
-struct Workspace {
-  const SsdArguments& a;
-  const int p, n;
-  Scratch B, C, B_by_state, CB;  // of a group: (steps, n), (n, steps), (steps, steps)
-  Scratch x;                    // of a head: (steps, p)
-  Decays decays;
-
-  explicit Workspace(const SsdArguments& a)
-      : a(a), p(padded(a.width)), n(padded(a.states)), B(SSD_CHUNK, n), C(SSD_CHUNK, n),
-        B_by_state(n, SSD_CHUNK), CB(SSD_CHUNK, SSD_CHUNK), x(SSD_CHUNK, p) {}
-
-  void read_group(const Span& span) {
-    span.read(a.B, span.unit.group * a.states, a.states, B);
-    span.read(a.C, span.unit.group * a.states, a.states, C);
-    transpose(B, span.rows, n, B_by_state);
-    product<COLUMNS_TO_ROW, false>(CB, span.rows, span.rows, as_is(C), B_by_state, n);
-  }
-  void read_head(const Span& span, int64_t head) {
-    span.read(a.x, head * a.width, a.width, x);
-    decays.read(span, head);
-  }
-  // Between (p, n) numbers of the caller's and a state in scratch.
-  void read_state(const float* from, int64_t row, int64_t head, const Matrix& to) const {
-    std::memset(to.data, 0, sizeof(float) * n * p);  // the padding too: 0 times what is no number is none
-    from += (row * a.heads + head) * a.width * a.states;
-    for (int i = 0; i < a.width; ++i)
-      for (int s = 0; s < a.states; ++s) to.row(s)[i] = from[i * a.states + s];
-  }
-  void write_state(float* to, int64_t row, int64_t head, const Matrix& from) const {
-    to += (row * a.heads + head) * a.width * a.states;
-    for (int i = 0; i < a.width; ++i)
-      for (int s = 0; s < a.states; ++s) to[i * a.states + s] = from.row(s)[i];
-  }
-  // The state at the start of a span, as forward left it for backward.
-  Matrix saved(const Span& span, int64_t head) const {
-    const int64_t chunks = (a.length + SSD_CHUNK - 1) / SSD_CHUNK;
-    const int64_t place = (span.unit.row * a.heads + head) * chunks + span.start / SSD_CHUNK;
-    return {a.saved + place * n * p, p};
-  }
-};
-
 struct SsdForward : Workspace {
-  Scratch mixing, x_until, y;  // (steps, steps), (steps, p) twice
+  Scratch mixing, x_taken, y;  // (steps, steps), (steps, p) twice
   Scratch states;              // (SSD_HEADS n, p)
 
   explicit SsdForward(const SsdArguments& a)
-      : Workspace(a), mixing(SSD_CHUNK, SSD_CHUNK), x_until(SSD_CHUNK, p), y(SSD_CHUNK, p),
+      : Workspace(a), mixing(SSD_CHUNK, SSD_CHUNK), x_taken(SSD_CHUNK, p), y(SSD_CHUNK, p),
         states(SSD_HEADS * n, p) {}
 
   void unit(const HeadsOfGroup& unit) {
@@ -186,16 +50,16 @@ struct SsdForward : Workspace {
     });
     product<ALL, false>(y, span.rows, p, as_is(C), state, n);
     for (int t = 0; t < span.rows; ++t) {
-      const float since = decays.since[t], taken = decays.until[t] * decays.dt[t], D = a.D[head];
+      const float since = decays.since[t], taken = decays.taken[t], D = a.D[head];
       across(p, [&](int i) {
         const Vec input = load(x.row(t) + i);
         store(y.row(t) + i, load(y.row(t) + i) * since + input * D);
-        store(x_until.row(t) + i, input * taken);
+        store(x_taken.row(t) + i, input * taken);
       });
     }
     product<TERMS_TO_ROW, true>(y, span.rows, p, as_is(mixing), x, span.rows);
     span.write(a.y, head * a.width, a.width, y);
-    product<ALL, true>(state, n, p, transposed(B), x_until, span.rows, decays.through);
+    product<ALL, true>(state, n, p, transposed(B), x_taken, span.rows, decays.through);
   }
 };
 
@@ -225,7 +89,7 @@ struct StepGradients {
 struct SsdBackward : Workspace {
   Scratch C_by_state, dB, dC, dB_by_state, dC_by_state, dCB;  // of a group, summed over the unit's heads
   Scratch between, mixing, within;                            // of a head: (steps, steps)
-  Scratch dy, u, du, dy_since, dy_by_width, u_by_width;       // (steps, p), (p, steps)
+  Scratch dy, du, dy_since, dy_by_width, x_by_width;          // (steps, p), (p, steps)
   Scratch asked, dstates;                                     // (n, steps), (SSD_HEADS n, p)
   StepGradients gradients;
   float dA[SSD_HEADS], dD[SSD_HEADS];
@@ -233,9 +97,8 @@ struct SsdBackward : Workspace {
   explicit SsdBackward(const SsdArguments& a)
       : Workspace(a), C_by_state(n, SSD_CHUNK), dB(SSD_CHUNK, n), dC(SSD_CHUNK, n), dB_by_state(n, SSD_CHUNK),
         dC_by_state(n, SSD_CHUNK), dCB(SSD_CHUNK, SSD_CHUNK), between(SSD_CHUNK, SSD_CHUNK),
-        mixing(SSD_CHUNK, SSD_CHUNK), within(SSD_CHUNK, SSD_CHUNK), dy(SSD_CHUNK, p), u(SSD_CHUNK, p),
-        du(SSD_CHUNK, p), dy_since(SSD_CHUNK, p), dy_by_width(p, SSD_CHUNK), u_by_width(p, SSD_CHUNK),
-        asked(n, SSD_CHUNK), dstates(SSD_HEADS * n, p) {}
+        mixing(SSD_CHUNK, SSD_CHUNK), within(SSD_CHUNK, SSD_CHUNK), dy(SSD_CHUNK, p), du(SSD_CHUNK, p),
+        dy_since(SSD_CHUNK, p), dy_by_width(p, SSD_CHUNK), x_by_width(p, SSD_CHUNK), asked(n, SSD_CHUNK), dstates(SSD_HEADS * n, p) {}
 
   void unit(const HeadsOfGroup& unit) {
     for (int64_t head = unit.first; head < unit.end; ++head) {
@@ -285,42 +148,40 @@ struct SsdBackward : Workspace {
       store(mixing.row(i) + j, load(CB.row(i) + j) * product);
     });
     for (int t = 0; t < rows; ++t)
-      across(p, [&](int i) {
-        store(u.row(t) + i, load(x.row(t) + i) * decays.dt[t]);
-        store(dy_since.row(t) + i, load(dy.row(t) + i) * decays.since[t]);
-      });
-    transpose(u, rows, p, u_by_width);
+      across(p, [&](int i) { store(dy_since.row(t) + i, load(dy.row(t) + i) * decays.since[t]); });
+    transpose(x, rows, p, x_by_width);
     transpose(dy, rows, p, dy_by_width);
     backward_products(rows);
     backward_states(rows, state, dy_by_width, decays.since, C_by_state, dC_by_state, gradients.entering);
-    backward_states(rows, dstate, u_by_width, decays.until, B_by_state, dB_by_state, gradients.leaving);
+    backward_states(rows, dstate, x_by_width, decays.taken, B_by_state, dB_by_state, gradients.leaving);
     gradients.sum_up(within, decays.through * inner_product(state, dstate), rows);
     backward_inputs(span, head, dstate);
     product<ALL, true>(dstate, n, p, transposed(C), dy_since, rows, decays.through);
   }
   // Of C[i] B[j], and of between[i, j] times itself.
   void backward_products(int rows) {
-    product<COLUMNS_TO_ROW, false>(within, rows, rows, as_is(dy), u_by_width, p);
+    product<COLUMNS_TO_ROW, false>(within, rows, rows, as_is(dy), x_by_width, p);
     for (int i = 0; i < rows; ++i)
       for (int j = 0; j <= i; j += LANES) {
-        const Vec asked_of = load(within.row(i) + j);
+        const Vec asked_of = load(within.row(i) + j) * load(decays.dt + j);
         store(dCB.row(i) + j, load(dCB.row(i) + j) + asked_of * load(between.row(i) + j));
         store(within.row(i) + j, asked_of * load(mixing.row(i) + j));
       }
   }
-  // What outputs ask of C through the state, or the state at the end of B through inputs; and of their decays.
-  void backward_states(int rows, const Matrix& state, const Matrix& by_width, const float* decay,
-                       const Matrix& by_state, const Matrix& sums, float* of_decay) {
+  // What outputs ask of C through the state, or the state at the end of B through inputs, each with
+  // its weight; and the weights' gradients times themselves.
+  void backward_states(int rows, const Matrix& state, const Matrix& by_width, const float* weight,
+                       const Matrix& by_state, const Matrix& sums, float* of_weight) {
     product<ALL, false>(asked, n, rows, as_is(state), by_width, p);
     across(rows, [&](int t) {
-      const Vec factor = load(decay + t);
+      const Vec factor = load(weight + t);
       Vec total{};
       for (int s = 0; s < n; ++s) {
         const Vec d = load(asked.row(s) + t) * factor;
         total += d * load(by_state.row(s) + t);
         store(sums.row(s) + t, load(sums.row(s) + t) + d);
       }
-      store(of_decay + t, total);
+      store(of_weight + t, total);
     });
   }
   float inner_product(const Matrix& left, const Matrix& right) const {

@@ -126,9 +126,9 @@ def _dlog_decay(within: Tensor, entering: Tensor, leaving: Tensor, across: Tenso
     from j < k to its end, and across it. `within` (.., i, j), `entering` (.., i), `leaving` (.., j) and
     `across` (..) are those products' gradients times themselves.
     """
-    onward = within.flip(-2).cumsum(-2).flip(-2) + leaving[..., None, :]  # from j to k and later
+    from_earlier = within.cumsum(-1).tril(-1).sum(-2) + leaving.cumsum(-1)  # (.., j), of the decay k = j + 1
     entered = entering.flip(-1).cumsum(-1).flip(-1) + across[..., None]
-    return onward.tril(-1).sum(-1) + entered
+    return F.pad(from_earlier[..., :-1], (1, 0)) + entered
 
 
 def _by_chunk(sequence: Tensor, padding: float = 0.0) -> Tensor:
