@@ -88,13 +88,14 @@ def mambapy_model(model: LanguageModel) -> nn.Module:
 
 
 def transformers_model(model: LanguageModel, *, use_mambapy: bool = False) -> nn.Module:
-    """transformers' `MambaForCausalLM`, eager, with the weights of ours."""
-    from transformers import MambaConfig, MambaForCausalLM
+    """transformers' `MambaForCausalLM` or `Mamba2ForCausalLM`, eager, with the weights of ours."""
+    from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # it advises CUDA kernels
-    published = to_published(model.config) | {"use_mambapy": use_mambapy}
-    peer = MambaForCausalLM(MambaConfig(**{k: v for k, v in published.items() if k != "architectures"}))
+    published = to_published(model.config) | ({"use_mambapy": True} if use_mambapy else {})
+    published.pop("time_step_limit", None)  # in the spelling of a file; none is the default
+    peer = AutoModelForCausalLM.from_config(AutoConfig.for_model(**published))
     peer.load_state_dict(model.state_dict())
     return peer
 

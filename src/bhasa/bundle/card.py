@@ -20,5 +20,6 @@ def card(model: LanguageModel, provenance: str) -> str:
         f"{model.num_parameters():,} parameters, trained by bhasa {bhasa.__version__}. "
         f"Open it with {opens_with}.\n"
         f"What it was made from is in `{provenance}`.\n\n"
-        f"```text\nembedding -> {draw(config)} -> norm -> output\n```\n\n| architecture | |\n| --- | --- |\n{rows}\n"
+        f"```text\nembedding -> {draw(config)} -> norm -> output\n```\n\n"
+        f"| architecture | |\n| --- | --- |\n{rows}\n"
     )
