@@ -9,7 +9,10 @@ from bhasa.tools.report import replace_section
 
 PAGE = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- tables: made by `python -m benchmarks.tables` -->", "<!-- end of tables -->"
-ORDER = ("scan", "conv", "training", "prefill", "decoding", "time_to_loss")
+ORDER = (
+    *("scan", "conv", "training", "mixers", "prefill", "decoding"),
+    *("time_to_loss_shakespeare", "time_to_loss_shakespeare-best", "families"),
+)
 
 
 def render(results: Path) -> str:

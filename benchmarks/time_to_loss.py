@@ -143,9 +143,9 @@ def watch(given: argparse.Namespace, program: str, seed: int) -> Finish:
 
 def measure(given: argparse.Namespace) -> tuple[dict[str, float], list[table.Row]]:
     """The programs take turns, seed by seed."""
-    finishes: dict[str, list[Finish]] = {program: [] for program in PROGRAMS}
+    finishes: dict[str, list[Finish]] = {program: [] for program in PROGRAMS[: 1 if given.alone else 2]}
     for seed in range(given.seeds):
-        for program in PROGRAMS:
+        for program in finishes:
             finishes[program].append(watch(given, program, seed))
     rates = {"products of 1024 cubed": limits.product_rate()}
     return rates, list(_rows(given, finishes, rates["products of 1024 cubed"]))
@@ -175,13 +175,15 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any] | None:
     parser.add_argument("--target", type=float, default=1.88, help="nats per character (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each program (default %(default)s)")
     parser.add_argument("--recipe", default="shakespeare", help="preset of model and training")
+    parser.add_argument("--alone", action="store_true", help="without the transformer beside it")
     parser.add_argument("--run", choices=PROGRAMS, help="train one program here and print its validations")
     parser.add_argument("--seed", type=int, default=0, help="of that run")
     given = parser.parse_args(arguments)
     if given.run:
         return train(given)
     where = machine.describe()
-    return options.finish(given, table.result("time_to_loss", where, *measure(given)), TITLE)
+    name = f"time_to_loss_{given.recipe}"
+    return options.finish(given, table.result(name, where, *measure(given)), TITLE)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers, tables, time_to_loss
+from benchmarks import families, peers, tables, time_to_loss
 
 PROGRAMS = {
     "scan": {"bhasa: reference", "bhasa: chunked", "mambapy", "torch loop"},
     "conv": {"bhasa: reference", "bhasa: shifted", "nn.Conv1d"},
     "training": {"bhasa", "transformer of equal products", "mambapy", "transformers"},
+    "mixers": {"Mamba", "Mamba-2", "attention", "hybrid, 1 attention in 8", "transformers, Mamba-2"},
     "prefill": {"bhasa", "transformers"},
     "decoding": {"bhasa", "transformers"},
 }
@@ -47,9 +48,18 @@ def test_time_to_loss_trains_both_programs_in_their_own_processes(tmp_path: Path
     text.write_text("to be, or not to be, that is the question: " * 200)
     arguments = ["--quick", "--seeds", "1", "--text", str(text), "--out", str(tmp_path)]
     time_to_loss.main(arguments)
-    figures = json.loads((tmp_path / "time_to_loss.json").read_text())
+    figures = json.loads((tmp_path / "time_to_loss_shakespeare.json").read_text())
     check(figures, {"bhasa", "transformer"})
     assert all("of 1 reached it" in row["note"] for row in figures["rows"])
+
+
+def test_families_are_trained_for_the_same_time(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be, or not to be, that is the question: " * 200)
+    families.main(["--quick", "--seeds", "1", "--text", str(text), "--out", str(tmp_path)])
+    figures = json.loads((tmp_path / "families.json").read_text())
+    check(figures, set(families.FAMILIES))
+    assert {row["seconds"]["median"] for row in figures["rows"]} == {1.0}
 
 
 def test_a_missing_peer_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

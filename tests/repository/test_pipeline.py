@@ -66,6 +66,22 @@ def test_going_back_to_an_earlier_choice_restores_from_the_cache(restored) -> No
     assert restored.text("dvc.lock") == lock
 
 
+@pytest.mark.parametrize("size", ["debug-mamba2", "debug-hybrid"])
+def test_every_kind_of_layer_goes_all_the_way_and_repeats(restored, size) -> None:
+    restored.set_params({"model.size": size})
+    assert stages_run(restored.repro()) == STAGES[2:]
+    lock, first = restored.text("dvc.lock"), reports(restored)
+    assert {"huggingface", "onnx", "onnx-int8"} == json.loads(first["export.json"])["targets"].keys()
+    adapted = json.loads(restored.text("models/adapter/adapter_config.json"))["target_modules"]
+    kinds = {"debug-mamba2": set(), "debug-hybrid": {"q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"}}
+    assert set(adapted) == {"in_proj", "out_proj"} | kinds[size]
+    restored.run("dvc", "repro", "--force", "--single-item", *STAGES[2:])
+    assert restored.text("dvc.lock") == lock
+    assert reports(restored) == first
+    text = restored.run("bhasa", "generate", "--model", "models/finetuned", "--prompt", "def ")
+    assert text.strip()
+
+
 def test_dvc_shows_perplexity_and_curves(finished) -> None:
     metrics = json.loads(finished.run("dvc", "metrics", "show", "--json"))[""]["data"]
     evaluation = metrics["reports/evaluate.json"]["data"]
