@@ -5,7 +5,6 @@
 // results there is a barrier.
 #pragma once
 
-#include <memory>
 #include <omp.h>
 
 #include "decode_attention.h"
@@ -13,6 +12,7 @@
 #include "decode_mamba2.h"
 #include "decode_mlp.h"
 #include "decode_rows.h"
+#include "products.h"
 
 namespace BHASA_ISA {
 
@@ -55,8 +55,8 @@ void decode_step(const DecodeArguments& a) {
 #pragma omp parallel if (bytes_read(a) > ALONE)
   {
     const FlushDenormals flush;
-    const std::unique_ptr<float[]> own(new float[a.own]);
-    const Worker worker{omp_get_thread_num(), omp_get_num_threads(), a.width, a.residual, own.get()};
+    const Scratch own(1, padded(a.own));
+    const Worker worker{omp_get_thread_num(), omp_get_num_threads(), a.width, a.residual, own.data};
     for (int64_t layer = 0; layer < a.depth; ++layer) decode_layer(a.layers[layer], worker);
     norm_residual(a.norm, worker);
     project(a.head, nullptr, worker.own, a.width, worker.part(a.vocabulary), a.logits);

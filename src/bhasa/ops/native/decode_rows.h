@@ -72,9 +72,12 @@ INLINE void multiply(const float* weight, const float* x, int64_t width, Part pa
 
 INLINE float bias_of(const float* bias, int64_t row) { return bias ? bias[row] : 0.0f; }
 
-// to = weight x + bias.
-INLINE void project(const float* weight, const float* bias, const float* x, int64_t width, Part part, float* to) {
-  multiply(weight, x, width, part, [&](int64_t row, float value) { to[row] = value + bias_of(bias, row); });
+// to = weight x + bias. One function for all matrices: by itself its loops have all registers, and rows are
+// so short that adding a bias of nothing would be felt.
+static __attribute__((noinline)) void project(const float* weight, const float* bias, const float* x,
+                                              int64_t width, Part part, float* to) {
+  if (bias) multiply(weight, x, width, part, [&](int64_t row, float value) { to[row] = value + bias[row]; });
+  else multiply(weight, x, width, part, [&](int64_t row, float value) { to[row] = value; });
 }
 
 // What a mixer ends with: its output projection onto the residual.
