@@ -87,8 +87,8 @@ INLINE void weigh(float* scores, int64_t count, float* most, float* total) {
 }
 
 // One head's query and one block of columns, whose first is `keys` and `values`; `distance` is that column's.
-INLINE void attend(const DecodeAttention& m, int64_t head, const float* keys, const float* values, int64_t count,
-                   int64_t distance, float* partial) {
+INLINE void attend(const DecodeAttention& m, int64_t head, const float* keys, const float* values,
+                   int64_t count, int64_t distance, float* partial) {
   float scores[ATTENTION_BLOCK];
   const float scale = 1.0f / std::sqrt(static_cast<float>(m.head_width));
   const float slope = m.slopes ? m.slopes[head] : 0.0f;

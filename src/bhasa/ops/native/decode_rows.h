@@ -89,7 +89,8 @@ INLINE void add_to_residual(const float* weight, const float* bias, const float*
 }
 
 // to = x weight / sqrt(mean(x^2) + eps).
-INLINE void rms_normed(const DecodeNorm& norm, const float* x, const float* weight, int64_t width, float* to) {
+INLINE void rms_normed(const DecodeNorm& norm, const float* x, const float* weight, int64_t width,
+                       float* to) {
   const Vec squares = sum_over(width, [&](int64_t i, int lanes) {
     const Vec v = load(x + i, lanes);
     return v * v;
@@ -109,8 +110,8 @@ INLINE void layer_normed(const DecodeNorm& norm, const float* x, int64_t width, 
   });
   const float scale = 1.0f / std::sqrt(sum(squares) / width + norm.eps);
   for_each(width, [&](int64_t i, int lanes) {
-    store(to + i, fused(load(to + i, lanes) * scale, load(norm.weight + i, lanes), load(norm.bias + i, lanes)),
-          lanes);
+    const Vec weight = load(norm.weight + i, lanes), bias = load(norm.bias + i, lanes);
+    store(to + i, fused(load(to + i, lanes) * scale, weight, bias), lanes);
   });
 }
 
