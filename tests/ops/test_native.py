@@ -104,6 +104,8 @@ def test_the_limits_are_those_of_the_header():
         "MAX_LANES",
         "SSD_CHUNK",
         "SSD_HEADS",
+        "ATTENTION_BLOCK",
+        *("DECODE_MAMBA", "DECODE_MAMBA2", "DECODE_ATTENTION", "DECODE_MLP"),
     ):
         assert getattr(structures, name) == int(constants[name])
 
@@ -112,6 +114,7 @@ def test_the_limits_are_those_of_the_header():
     "name",
     [
         *("Sequence", "ScanArguments", "ConvArguments", "NormArguments", "SoftmaxArguments"),
+        *("DecodeNorm", "DecodeMamba", "DecodeMamba2", "DecodeAttention", "DecodeMlp"),
         *("DecodeLayer", "DecodeArguments", "SsdArguments"),
     ],
 )
@@ -121,7 +124,7 @@ def test_the_structures_are_those_of_the_header(name):
     assert body is not None
     declarations = re.sub(r"//.*", "", body[1])
     fields = [
-        re.sub(r"^(const |int64_t|uint8_t|float|Sequence|DecodeLayer|\s|\*)+", "", field).strip()
+        re.sub(r"^(const |int64_t|uint8_t|float|void|Sequence|Decode\w+|\s|\*)+", "", field).strip()
         for declaration in declarations.split(";")
         for field in declaration.split(",")
         if field.strip()

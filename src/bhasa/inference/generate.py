@@ -1,9 +1,9 @@
 """Recurrent decoding: the prompt in chunks, then one step per token.
 
-All that the model knows of what it read is its state, of constant size, so memory depends neither on the
-length of the prompt nor on that of the text. A `Decoder` is a model with such a state; `generate` is the
-one-off use of it. Gradients are off inside each call and not across a `yield`, which would turn them off
-for the caller too.
+All that the model knows of what it read is its state. Without attention, or with a window, that has a
+constant size, so memory depends neither on the length of the prompt nor on that of the text. A `Decoder` is a
+model with such a state; `generate` is the one-off use of it. Gradients are off inside each call and not
+across a `yield`, which would turn them off for the caller too.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -59,7 +59,7 @@ class Decoder:
             yield token
 
     def snapshot(self) -> Snapshot:
-        """A copy of the state, which is small: native steps change theirs in place."""
+        """A copy of the state, since native steps change theirs in place."""
         return Snapshot(map_state(torch.clone, self.state), tuple(self.unread))
 
     def restore(self, snapshot: Snapshot) -> None:

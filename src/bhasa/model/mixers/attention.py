@@ -153,9 +153,14 @@ def _origins(state: AttentionState, length: int, segment_ids: Tensor | None) -> 
 
 def rotations(positions: Tensor, width: int, theta: float) -> tuple[Tensor, Tensor]:
     """Cosine and sine of each position's angles, (b, 1, l, width / 2): RoFormer (Su et al. 2021), eq. 15."""
-    frequency = theta ** -(torch.arange(0, width, 2, device=positions.device).float() / width)
-    angle = positions[:, None, :, None].float() * frequency
+    angle = positions[:, None, :, None].float() * frequencies(width, theta, positions.device)
     return angle.cos(), angle.sin()
+
+
+def frequencies(width: int, theta: float, device: torch.device | None = None) -> Tensor:
+    """(width / 2,): the angle by which one token turns each pair."""
+    power = -(torch.arange(0, width, 2, device=device).float() / width)
+    return torch.pow(theta, power)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

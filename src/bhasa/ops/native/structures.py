@@ -8,6 +8,8 @@ POINTER, SIZE = ctypes.c_void_p, ctypes.c_int64
 
 SCAN_GROUP, SCAN_CHUNK, ROW_BLOCK, MAX_STATES, MAX_TAPS, MAX_LANES = 64, 32, 32, 256, 16, 16
 SSD_CHUNK, SSD_HEADS = 64, 4
+ATTENTION_BLOCK = 128
+DECODE_MAMBA, DECODE_MAMBA2, DECODE_ATTENTION, DECODE_MLP = range(4)
 
 
 def plain(tensor: Tensor) -> Tensor:
@@ -86,21 +88,63 @@ class SoftmaxArguments(ctypes.Structure):
     ]
 
 
+class DecodeNorm(ctypes.Structure):
+    _fields_ = [("weight", POINTER), ("bias", POINTER), ("eps", ctypes.c_float)]
+
+
+class DecodeMamba(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("channels", "states", "taps", "rank")),
+        *((name, POINTER) for name in ("in_proj", "in_bias", "conv", "conv_bias", "x_proj")),
+        *((name, POINTER) for name in ("dt_proj", "dt_bias", "A", "D", "out_proj", "out_bias")),
+        *((name, POINTER) for name in ("conv_state", "ssm_state", "x", "z", "dt", "y", "projected")),
+    ]
+
+
+class DecodeMamba2(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("heads", "head_width", "groups", "states", "taps")),
+        *((name, ctypes.c_float) for name in ("dt_min", "dt_max")),
+        ("norm", DecodeNorm),
+        *((name, POINTER) for name in ("in_proj", "in_bias", "conv", "conv_bias", "dt_bias", "A", "D")),
+        *((name, POINTER) for name in ("out_proj", "out_bias", "conv_state", "ssm_state")),
+        *((name, POINTER) for name in ("z", "y", "x", "dt", "decay")),
+    ]
+
+
+class DecodeAttention(ctypes.Structure):
+    _fields_ = [
+        *((name, SIZE) for name in ("heads", "kv_heads", "head_width")),
+        *((name, POINTER) for name in ("frequency", "slopes", "q_proj", "q_bias", "k_proj", "k_bias")),
+        *((name, POINTER) for name in ("v_proj", "v_bias", "o_proj", "o_bias")),
+        ("capacity", SIZE),
+        *((name, POINTER) for name in ("keys", "values")),
+        *((name, SIZE) for name in ("column", "past")),
+        *((name, POINTER) for name in ("length", "q", "partial")),
+    ]
+
+
+class DecodeMlp(ctypes.Structure):
+    _fields_ = [("inner", SIZE), *((name, POINTER) for name in ("fc1", "fc2", "y", "gate"))]
+
+
 class DecodeLayer(ctypes.Structure):
     _fields_ = [
-        *((name, POINTER) for name in ("norm", "in_proj", "in_bias", "conv", "conv_bias", "x_proj")),
-        *((name, POINTER) for name in ("dt_proj", "dt_bias", "A", "D", "out_proj", "out_bias")),
-        *((name, POINTER) for name in ("conv_state", "ssm_state")),
+        ("kind", SIZE),
+        ("norm", DecodeNorm),
+        ("mixer", POINTER),
+        ("mlp_norm", DecodeNorm),
+        ("mlp", POINTER),
     ]
 
 
 class DecodeArguments(ctypes.Structure):
     _fields_ = [
-        *((name, SIZE) for name in ("depth", "width", "channels", "states", "taps", "rank", "vocabulary")),
-        ("eps", ctypes.c_float),
+        *((name, SIZE) for name in ("depth", "width", "vocabulary", "own", "weight_bytes")),
         ("layers", ctypes.POINTER(DecodeLayer)),
-        *((name, POINTER) for name in ("embeddings", "norm", "head")),
-        *((name, POINTER) for name in ("residual", "x", "z", "dt", "y", "projected")),
+        *((name, POINTER) for name in ("embeddings", "head")),
+        ("norm", DecodeNorm),
+        ("residual", POINTER),
         ("token", SIZE),
         ("logits", POINTER),
     ]

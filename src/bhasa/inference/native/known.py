@@ -1,0 +1,88 @@
+"""Which models the native step stands for: those made of nothing but what it knows."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from bhasa.inference.native.attention import NativeAttention
+from bhasa.inference.native.mamba import NativeMamba
+from bhasa.inference.native.mamba2 import NativeMamba2
+from bhasa.inference.native.mixer import NativeMixer, Part
+from bhasa.inference.native.mlp import NativeMlp, parts_of
+from bhasa.model.block import Block, RMSNorm
+from bhasa.model.language_model import LanguageModel
+from bhasa.model.mixers.attention import Attention
+from bhasa.model.mixers.mamba import Mamba
+from bhasa.model.mixers.mamba2 import Mamba2
+from bhasa.model.mixers.mlp import MLP, GatedMLP
+from bhasa.ops import native
+
+MIXERS: dict[type[nn.Module], type[NativeMixer[Any]]] = {
+    Mamba: NativeMamba,
+    Mamba2: NativeMamba2,
+    Attention: NativeAttention,
+    MLP: NativeMlp,
+}
+NORMS = {"rms": RMSNorm, "layer": nn.LayerNorm}
+
+
+def missing(model: nn.Module) -> str | None:
+    """Why `NativeStepper` cannot stand for `model.step`; None when it can."""
+    if type(model) is not LanguageModel:
+        return f"it is a {type(model).__name__}"
+    for name, parameter in model.named_parameters():
+        if parameter.dtype != torch.float32 or not parameter.is_contiguous():
+            return f"{name} is not plain float32"
+        reason = native.missing(parameter.device, parameter.dtype)
+        if reason:
+            return reason
+    if model.training and model.config.dropout:
+        return "it drops activations while it trains"
+    return next(_unknown(model), None)
+
+
+def _unknown(model: LanguageModel) -> Iterator[str]:
+    """Parts of the model that are not what the kernel computes, and backends that it is not."""
+    norm = NORMS[model.config.norm]
+    yield from _others(_outer_parts(model, norm))
+    yield from _other_backend(getattr(model.backbone.norm_f, "backend", "auto"))
+    for block in model.backbone.layers:
+        if type(block) is not Block:
+            yield f"a block is a {type(block).__name__}"
+            return
+        yield from _others(_own_parts(block, norm))
+        kind = MIXERS.get(type(block.mixer))
+        if kind is None:
+            known = ", ".join(mixer.__name__ for mixer in MIXERS)
+            yield f"a block has {type(block.mixer).__name__} and none of {known}"
+            return
+        yield from _others(kind.parts(block.mixer))
+        yield from _other_backend(kind.backend(block.mixer))
+
+
+def _outer_parts(model: LanguageModel, norm: type[nn.Module]) -> Iterator[Part]:
+    yield "embeddings", model.backbone.embeddings, nn.Embedding
+    yield "lm_head", model.lm_head, nn.Linear
+    yield "norm_f", model.backbone.norm_f, norm
+
+
+def _own_parts(block: Block, norm: type[nn.Module]) -> Iterator[Part]:
+    """All but the mixer."""
+    yield "norm", block.norm, norm
+    if block.mlp is not None and block.norm2 is not None:
+        yield "norm2", block.norm2, norm
+        yield "mlp", block.mlp, GatedMLP
+        yield from parts_of(block.mlp)
+
+
+def _others(parts: Iterable[Part]) -> Iterator[str]:
+    for name, part, kind in parts:
+        if type(part) is not kind:
+            yield f"{name} is a {type(part).__name__}"
+
+
+def _other_backend(backend: str) -> Iterator[str]:
+    if backend not in ("auto", "native"):
+        yield f"its backend is {backend}"
