@@ -1,4 +1,4 @@
-"""Whether Triton's kernels can run, on a card or in its interpreter (for tests), and how they take tensors."""
+"""Whether Triton's kernels can run (on a card, or in its interpreter for tests), and what they read."""
 
 import os
 from importlib.util import find_spec
