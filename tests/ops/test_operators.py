@@ -7,7 +7,9 @@ from torch.utils.checkpoint import checkpoint
 from bhasa.ops import native
 from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.cross_entropy import cross_entropy
+from bhasa.ops.operators import schema
 from bhasa.ops.rms_norm import rms_norm
+from bhasa.ops.rms_norm.twin import NormInputs
 from bhasa.ops.selective_scan import selective_scan
 from bhasa.ops.ssd import ssd
 
@@ -56,6 +58,10 @@ OPERATORS = {
 def test_torch_finds_the_operator_well_made(name):
     operator = getattr(torch.ops.bhasa, name).default
     assert set(torch.library.opcheck(operator, OPERATORS[name]()).values()) == {"SUCCESS"}
+
+
+def test_the_schema_follows_from_the_fields():
+    assert schema(NormInputs) == "Tensor x, Tensor weight, float eps, Tensor? z, int groups"
 
 
 def layer(x, dt, A, B, C, D, z, dt_bias, initial_state):

@@ -10,6 +10,7 @@ import torch
 from bhasa.ops import segments
 from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.selective_scan import selective_scan
+from bhasa.ops.selective_scan.twin import ScanInputs
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
@@ -151,11 +152,11 @@ def test_launches_that_follow_each_other_give_the_bits_of_one(outputs_and_gradie
 def test_only_the_state_before_each_chunk_is_kept():
     case = scan_case(33)
     keep = ~segments.starts(case.pop("segment_ids"))
-    inputs = [value.to(DEVICE) for value in (*case.values(), keep)]
-    y, final, states = scan_kernels.scan_forward(*inputs, save_states=True)
+    inputs = ScanInputs(*(value.to(DEVICE) for value in (*case.values(), keep)))
+    y, final, states = scan_kernels.scan_forward(inputs, save_states=True)
     assert states.shape == (1, 2, 5, 3)
     assert torch.equal(states[:, 0].cpu(), case["initial_state"])
-    y_alone, final_alone, none = scan_kernels.scan_forward(*inputs, save_states=False)
+    y_alone, final_alone, none = scan_kernels.scan_forward(inputs, save_states=False)
     assert none.numel() == 0
     assert torch.equal(y, y_alone)
     assert torch.equal(final, final_alone)
@@ -246,17 +247,21 @@ driver.set_active(AGpuThatIsNotThere())
 jit.JITFunction.__getitem__ = lambda kernel, grid: functools.partial(kernel.warmup, grid=grid)
 
 from bhasa.ops.causal_conv.triton import conv_backward, conv_forward
+from bhasa.ops.causal_conv.twin import ConvInputs
 from bhasa.ops.selective_scan.triton import scan_backward, scan_forward
+from bhasa.ops.selective_scan.twin import ScanInputs
 
 b, l, d, n = 2, 40, 48, 16
 for dtype, full in ((torch.bfloat16, True), (torch.float32, False)):
     x, B, h, v = (torch.ones(*shape, dtype=dtype) for shape in ((b, l, d), (b, l, n), (b, d, 3), (d,)))
     A, D, state = torch.ones(d, n), torch.ones(d), torch.ones(b, d, n)
     z, bias, keep, ids = (x, D, x[..., 0] > 0, x[..., 0].long()) if full else (None,) * 4
-    _, _, states = scan_forward(x, x.float(), A, B, B, D, z, bias, state, keep, full)
-    scan_backward(x, state, x, x.float(), A, B, B, D, z, bias, keep, torch.ones(b, 2, d, n))
-    conv_forward(x, torch.ones(d, 4), bias, h, ids)
-    conv_backward(x, x, torch.ones(d, 4), bias, h, ids)
+    scan = ScanInputs(x, x.float(), A, B, B, D, z, bias, state, keep)
+    scan_forward(scan, full)
+    scan_backward(x, state, scan, torch.ones(b, 2, d, n))
+    conv = ConvInputs(x, torch.ones(d, 4), bias, h, ids)
+    conv_forward(conv)
+    conv_backward(x, conv)
 """
 
 

@@ -1,50 +1,71 @@
 """A pair of kernels as torch operators: with autograd, fake kernels, and thus compilation and export."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor
 
-Kernel = Callable[..., Sequence[Tensor]]
+Inputs = TypeVar("Inputs", bound=NamedTuple)
+Kernel = Callable[[Inputs, bool], tuple[Tensor, ...]]
 Gradients = Callable[..., Sequence[Tensor | None]]
+
+TYPES = {Tensor: "Tensor", Tensor | None: "Tensor?", float: "float", int: "int"}
 
 
 def register(
-    name: str, inputs: str, *, outputs: int, forward: Kernel, backward: Gradients, fake: Kernel
-) -> Callable[..., tuple[Tensor, ...]]:
+    name: str,
+    inputs: type[Inputs],
+    *,
+    outputs: int,
+    forward: Kernel[Inputs],
+    backward: Gradients,
+    fake: Kernel[Inputs],
+) -> Callable[[Inputs], Any]:
     """Make the operators bhasa::<name> and bhasa::<name>_backward; returns the differentiable function.
 
-    `inputs` is the argument list in torch's schema language. `forward(*inputs, save)` returns the outputs and
-    one tensor to save, which may be empty unless `save`; `fake` the same without computing.
-    `backward(*gradients, *inputs, saved)` returns a gradient for each floating input, None for the others.
+    That takes one `inputs`, a NamedTuple whose fields torch sees as arguments, and returns the output, or the
+    tuple of the outputs if there are several. `forward(inputs, save)` returns the outputs and one tensor to
+    save, which may be empty unless `save`; `fake` the same without computing. `backward(*gradients, inputs,
+    saved)` returns a gradient for each floating input, None for the others.
     """
     results = ", ".join(["Tensor"] * (outputs + 1))
     operator = torch.library.custom_op(
         f"bhasa::{name}",
-        lambda *arguments: tuple(forward(*arguments)),
+        lambda *arguments: forward(inputs._make(arguments[:-1]), arguments[-1]),
         mutates_args=(),
-        schema=f"({inputs}, bool save) -> ({results})",
+        schema=f"({schema(inputs)}, bool save) -> ({results})",
     )
-    operator.register_fake(lambda *arguments: tuple(fake(*arguments)))
-    asked = ", ".join(f"Tensor gradient_{i}" for i in range(outputs))
-    backward_operator = torch.library.custom_op(
-        f"bhasa::{name}_backward",
-        lambda *arguments: [_or_empty(gradient) for gradient in backward(*arguments)],
-        mutates_args=(),
-        schema=f"({asked}, {inputs}, Tensor saved) -> Tensor[]",
-    )
-    backward_operator.register_fake(
-        lambda *arguments: [_or_empty(_like(value)) for value in arguments[outputs:-1]]
-    )
-    _differentiate(operator, backward_operator, outputs)
+    operator.register_fake(lambda *arguments: fake(inputs._make(arguments[:-1]), arguments[-1]))
+    _differentiate(operator, _backward_operator(name, inputs, outputs, backward), outputs)
 
-    def function(*arguments: Any) -> tuple[Tensor, ...]:
-        trained = any(isinstance(value, Tensor) and value.requires_grad for value in arguments)
-        results: tuple[Tensor, ...] = operator(*arguments, trained and torch.is_grad_enabled())
-        return results[:outputs]
+    def function(values: Inputs) -> Any:
+        trained = any(isinstance(value, Tensor) and value.requires_grad for value in values)
+        results = operator(*values, trained and torch.is_grad_enabled())
+        return results[0] if outputs == 1 else results[:outputs]
 
     return function
+
+
+def schema(inputs: type[NamedTuple]) -> str:
+    """The fields in torch's schema language."""
+    return ", ".join(f"{TYPES[kind]} {name}" for name, kind in get_type_hints(inputs).items())
+
+
+def _backward_operator(name: str, inputs: type[NamedTuple], outputs: int, backward: Gradients) -> Any:
+    def compute(*arguments: Any) -> list[Tensor]:
+        gradients, values, saved = arguments[:outputs], arguments[outputs:-1], arguments[-1]
+        return [_or_empty(found) for found in backward(*gradients, inputs._make(values), saved)]
+
+    gradients = "".join(f"Tensor gradient_{i}, " for i in range(outputs))
+    operator = torch.library.custom_op(
+        f"bhasa::{name}_backward",
+        compute,
+        mutates_args=(),
+        schema=f"({gradients}{schema(inputs)}, Tensor saved) -> Tensor[]",
+    )
+    operator.register_fake(lambda *arguments: [_or_empty(_like(value)) for value in arguments[outputs:-1]])
+    return operator
 
 
 def _differentiate(operator: Any, backward_operator: Any, outputs: int) -> None:

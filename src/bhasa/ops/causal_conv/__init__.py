@@ -14,7 +14,7 @@ from bhasa.ops.backends import Backends, Twin
 from bhasa.ops.causal_conv.native import native_conv
 from bhasa.ops.causal_conv.reference import reference_conv
 from bhasa.ops.causal_conv.shifted import shifted_conv
-from bhasa.ops.causal_conv.twin import Conv
+from bhasa.ops.causal_conv.twin import Conv, ConvInputs
 from bhasa.ops.native import missing
 from bhasa.ops.triton import TRITON_IS_USABLE
 from bhasa.ops.triton import missing as triton_missing
@@ -45,9 +45,10 @@ def causal_conv(
     """
     if initial_state is None:
         initial_state = x.new_zeros(x.shape[0], x.shape[2], weight.shape[1] - 1)
+    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
     initial_state = initial_state.to(x.dtype)
     conv = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
-    y = conv(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype), initial_state, segment_ids)
+    y = conv(ConvInputs(x, weight, bias, initial_state, segment_ids))
     final_state = _last(initial_state, x, lengths)
     if segment_ids is not None:  # what a later token continues is the last document alone
         of_state = segment_ids.new_zeros(len(x), 1, initial_state.shape[2])

@@ -4,39 +4,24 @@ import torch
 from torch import Tensor
 
 from bhasa.ops import native
-from bhasa.ops.causal_conv.twin import INPUTS
+from bhasa.ops.causal_conv.twin import Conv, ConvInputs
 from bhasa.ops.native import ConvArguments, Sequence, address
 from bhasa.ops.native.structures import MAX_TAPS
 from bhasa.ops.operators import register
 
 
-def _forward(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    initial_state: Tensor,
-    segment_ids: Tensor | None,
-    save: bool,
-) -> tuple[Tensor, Tensor]:
-    y = x.new_empty(x.shape, dtype=torch.float32)
-    arguments, _alive = _arguments(x, weight, bias, initial_state, segment_ids)
+def _forward(inputs: ConvInputs, save: bool) -> tuple[Tensor, Tensor]:
+    y = inputs.x.new_empty(inputs.x.shape, dtype=torch.float32)
+    arguments, _alive = _arguments(inputs)
     arguments.y = Sequence.of(y)
     native.call("conv_forward", arguments)
-    return y.to(x.dtype), y.new_empty(0)
+    return y.to(inputs.x.dtype), y.new_empty(0)
 
 
-def _backward(
-    dy: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    initial_state: Tensor,
-    segment_ids: Tensor | None,
-    saved: Tensor,
-) -> list[Tensor | None]:
-    batch, _, d = x.shape
-    taps = weight.shape[1]
-    arguments, _alive = _arguments(x, weight, bias, initial_state, segment_ids)
+def _backward(dy: Tensor, inputs: ConvInputs, saved: Tensor) -> list[Tensor | None]:
+    x, weight, bias, initial_state, _ = inputs
+    (batch, _, d), taps = x.shape, weight.shape[1]
+    arguments, _alive = _arguments(inputs)
     dy = native.plain(dy)
     dx, dweight = saved.new_empty(x.shape), saved.new_zeros(batch, taps, d)
     dbias, dbefore = saved.new_zeros(batch, d), saved.new_zeros(batch, taps - 1, d)
@@ -52,10 +37,9 @@ def _backward(
     ]
 
 
-def _arguments(
-    x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor, segment_ids: Tensor | None
-) -> tuple[ConvArguments, list[Tensor | None]]:
+def _arguments(inputs: ConvInputs) -> tuple[ConvArguments, list[Tensor | None]]:
     """What both directions read, and the tensors that must outlive the call."""
+    x, weight, bias, initial_state, segment_ids = inputs
     taps = weight.shape[1]
     if taps > MAX_TAPS:
         raise ValueError(f"d_conv is {taps}; the native convolution has at most {MAX_TAPS} taps")
@@ -69,16 +53,10 @@ def _arguments(
     return ConvArguments(*x.shape, taps, Sequence.of(x), *map(address, kept)), [x, *kept]
 
 
-def _fake(x: Tensor, *others: object) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), x.new_empty(0, dtype=torch.float32)
+def _fake(inputs: ConvInputs, save: bool) -> tuple[Tensor, Tensor]:
+    return inputs.x.new_empty(inputs.x.shape), inputs.x.new_empty(0, dtype=torch.float32)
 
 
-_operator = register(
-    "causal_conv_native", INPUTS, outputs=1, forward=_forward, backward=_backward, fake=_fake
+native_conv: Conv = register(
+    "causal_conv_native", ConvInputs, outputs=1, forward=_forward, backward=_backward, fake=_fake
 )
-
-
-def native_conv(
-    x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor, segment_ids: Tensor | None
-) -> Tensor:
-    return _operator(x, weight, bias, initial_state, segment_ids)[0]

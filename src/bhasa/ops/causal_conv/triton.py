@@ -16,51 +16,50 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from bhasa.ops.causal_conv.twin import ConvInputs
+from bhasa.ops.triton import rows
+
 BLOCK_L, BLOCK_D, WARPS = 32, 64, 8
 """64 channels are a 128-byte line in half precision; 8 numbers a thread are one 16-byte load of it."""
 
 
-def conv_forward(
-    x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor, segment_ids: Tensor | None
-) -> Tensor:
-    """silu(causal convolution) of x (b, l, d), of any strides over b and l: (b, l, d) in x's dtype.
+def conv_forward(inputs: ConvInputs) -> Tensor:
+    """silu(causal convolution) of x, of any strides over b and l: (b, l, d) in x's dtype.
 
-    weight (d, K); bias (d,) or None; initial_state (b, d, K - 1), zeros if there is none; segment_ids (b, l),
-    see `ops.segments`. Summed in float32. Source: Gu and Dao 2023, section 3.3.2.
+    Summed in float32. Source: Gu and Dao 2023, section 3.3.2.
     """
+    x, weight, bias, initial_state, segment_ids = inputs
     b, length, d = x.shape
     y = torch.empty_like(x, memory_format=torch.contiguous_format)
     with torch.cuda.device_of(x):
         _forward[_grid(length, d, b)](
-            *(_rows(sequence) for sequence in (x, initial_state.transpose(1, 2), segment_ids, y)),
+            *(rows(sequence) for sequence in (x, initial_state.transpose(1, 2), segment_ids, y)),
             *(weight.contiguous(), bias if bias is None else bias.contiguous(), length, d),
             **_tiles(weight),
         )
     return y
 
 
-def conv_backward(
-    dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, initial_state: Tensor,
-    segment_ids: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:  # fmt: skip
+def conv_backward(dy: Tensor, inputs: ConvInputs) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
     """Gradients of x, weight, bias (None if it is None) and the initial state, each in its input's dtype.
 
-    dy (b, l, d) and the arguments of `conv_forward`. Source: Gu and Dao 2023, section 3.3.2.
+    dy (b, l, d). Source: Gu and Dao 2023, section 3.3.2.
     """
+    x, weight, bias, initial_state, segment_ids = inputs
     (b, length, d), taps = x.shape, weight.shape[1]
     dx = torch.empty_like(x, memory_format=torch.contiguous_format)
     dinitial = initial_state.new_empty(b, taps - 1, d)
     da = torch.empty_like(dx, dtype=torch.float32)
     partial = da.new_empty(b, triton.cdiv(length, BLOCK_L), taps + 1, d)  # the last row is of the bias
-    ids = _rows(segment_ids)
+    ids = rows(segment_ids)
     with torch.cuda.device_of(x):
         _backward_sums[_grid(length, d, b)](
-            *(_rows(x), _rows(initial_state.transpose(1, 2)), ids, _rows(dy), _rows(da)),
+            *(rows(x), rows(initial_state.transpose(1, 2)), ids, rows(dy), rows(da)),
             *(weight.contiguous(), bias if bias is None else bias.contiguous(), partial, length, d),
             **_tiles(weight),
         )
         _backward_inputs[_grid(length + taps - 1, d, b)](
-            *(ids, _rows(da), _rows(dx), _rows(dinitial), weight.contiguous(), length, d),
+            *(ids, rows(da), rows(dx), rows(dinitial), weight.contiguous(), length, d),
             **_tiles(weight),
         )
     sums = partial.sum((0, 1))  # (K + 1, d)
@@ -74,15 +73,6 @@ def _grid(steps: int, d: int, b: int) -> tuple[int, int, int]:
 
 def _tiles(weight: Tensor) -> dict[str, int]:
     return {"K": weight.shape[1], "BLOCK_L": BLOCK_L, "BLOCK_D": BLOCK_D, "num_warps": WARPS}
-
-
-def _rows(sequence: Tensor | None) -> tuple[Tensor, int, int] | None:
-    """What a kernel needs of (b, l, ...): where it begins and how far apart rows and steps are."""
-    if sequence is None:
-        return None
-    if sequence.dim() == 3 and sequence.stride(2) != 1:
-        sequence = sequence.contiguous()
-    return sequence, sequence.stride(0), sequence.stride(1)
 
 
 @triton.jit

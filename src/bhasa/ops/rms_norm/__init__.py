@@ -4,20 +4,17 @@ With a gate z it is that of x silu(z), and with groups the mean is that of each 
 `RMSNormGated` of state-spaces/mamba with norm_before_gate=False.
 """
 
-from collections.abc import Callable
-
 from torch import Tensor
 from torch.nn import functional as F
 
 from bhasa.ops.backends import Backends, Twin
 from bhasa.ops.native import missing
 from bhasa.ops.rms_norm.native import native_norm
-
-Norm = Callable[[Tensor, Tensor, float, Tensor | None, int], Tensor]
-"""(x, weight, eps, z, groups) to y."""
+from bhasa.ops.rms_norm.twin import Norm, NormInputs
 
 
-def reference_norm(x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int) -> Tensor:
+def reference_norm(inputs: NormInputs) -> Tensor:
+    x, weight, eps, z, groups = inputs
     if z is not None:
         x = x * F.silu(z)
     if groups == 1:
@@ -34,4 +31,4 @@ def rms_norm(
 ) -> Tensor:
     """Args: x and z (..., d), weight (d,); groups divides d. Returns (..., d)."""
     compute = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
-    return compute(x, weight, eps, z, groups)
+    return compute(NormInputs(x, weight, eps, z, groups))

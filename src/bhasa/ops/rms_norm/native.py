@@ -7,23 +7,21 @@ from bhasa.ops import native
 from bhasa.ops.native import NormArguments, address
 from bhasa.ops.native.structures import ROW_BLOCK
 from bhasa.ops.operators import register
+from bhasa.ops.rms_norm.twin import Norm, NormInputs
 
 
-def _forward(
-    x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int, save: bool
-) -> tuple[Tensor, Tensor]:
-    arguments, _alive = _arguments(x, weight, eps, z, groups)
-    y = torch.empty_like(x, dtype=torch.float32, memory_format=torch.contiguous_format)
-    scale = _scales(x, groups)
+def _forward(inputs: NormInputs, save: bool) -> tuple[Tensor, Tensor]:
+    arguments, _alive = _arguments(inputs)
+    y = torch.empty_like(inputs.x, dtype=torch.float32, memory_format=torch.contiguous_format)
+    scale = _scales(inputs)
     arguments.y, arguments.scale = address(y), address(scale)
     native.call("rms_norm_forward", arguments)
-    return y.to(x.dtype), scale
+    return y.to(inputs.x.dtype), scale
 
 
-def _backward(
-    dy: Tensor, x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int, scale: Tensor
-) -> list[Tensor | None]:
-    arguments, _alive = _arguments(x, weight, eps, z, groups)
+def _backward(dy: Tensor, inputs: NormInputs, scale: Tensor) -> list[Tensor | None]:
+    x, weight, _, z, _ = inputs
+    arguments, _alive = _arguments(inputs)
     dy = dy.float().contiguous()
     dx, dweight = torch.empty_like(dy), dy.new_empty(-(-arguments.rows // ROW_BLOCK), x.shape[-1])
     dz = None if z is None else torch.empty_like(dy)
@@ -34,10 +32,9 @@ def _backward(
     return [dx.to(x.dtype), dweight.sum(0).to(weight.dtype), None, dz, None]
 
 
-def _arguments(
-    x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int
-) -> tuple[NormArguments, list[Tensor]]:
+def _arguments(inputs: NormInputs) -> tuple[NormArguments, list[Tensor]]:
     """What both directions read, and the tensors that must outlive the call."""
+    x, weight, eps, z, groups = inputs
     width = x.shape[-1]
     x32, weight = x.float().contiguous(), weight.float().contiguous()
     rows = None if z is None else native.plain(z).flatten(0, -2)  # of a wider tensor: no copy
@@ -48,26 +45,15 @@ def _arguments(
     return arguments, [x32, weight] if rows is None else [x32, weight, rows]
 
 
-def _scales(x: Tensor, groups: int) -> Tensor:
+def _scales(inputs: NormInputs) -> Tensor:
     """One a group of a row."""
-    return x.new_empty((*x.shape[:-1], groups), dtype=torch.float32)
+    return inputs.x.new_empty((*inputs.x.shape[:-1], inputs.groups), dtype=torch.float32)
 
 
-def _fake(
-    x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int, save: bool
-) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), _scales(x, groups)
+def _fake(inputs: NormInputs, save: bool) -> tuple[Tensor, Tensor]:
+    return inputs.x.new_empty(inputs.x.shape), _scales(inputs)
 
 
-_operator = register(
-    "rms_norm_native",
-    "Tensor x, Tensor weight, float eps, Tensor? z, int groups",
-    outputs=1,
-    forward=_forward,
-    backward=_backward,
-    fake=_fake,
+native_norm: Norm = register(
+    "rms_norm_native", NormInputs, outputs=1, forward=_forward, backward=_backward, fake=_fake
 )
-
-
-def native_norm(x: Tensor, weight: Tensor, eps: float, z: Tensor | None, groups: int) -> Tensor:
-    return _operator(x, weight, eps, z, groups)[0]

@@ -18,7 +18,7 @@ from bhasa.ops.native import missing
 from bhasa.ops.selective_scan.chunked import chunked_scan
 from bhasa.ops.selective_scan.native import native_scan
 from bhasa.ops.selective_scan.reference import reference_scan
-from bhasa.ops.selective_scan.twin import Scan
+from bhasa.ops.selective_scan.twin import Scan, ScanInputs
 from bhasa.ops.triton import TRITON_IS_USABLE
 from bhasa.ops.triton import missing as triton_missing
 
@@ -60,7 +60,7 @@ def selective_scan(
         initial_state = A.new_zeros(x.shape[0], *A.shape)
     keep = None if segment_ids is None else ~segments.starts(segment_ids)
     scan = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
-    return scan(x, dt, A, B, C, D, z, dt_bias, initial_state.to(precise), keep)
+    return scan(ScanInputs(x, dt, A, B, C, D, z, dt_bias, initial_state.to(precise), keep))
 
 
 def selective_step(

@@ -18,6 +18,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from bhasa.ops.selective_scan.twin import ScanInputs
+from bhasa.ops.triton import rows
+
 CHUNK = 32
 """Steps between kept states: training keeps n / CHUNK numbers per token and channel for them."""
 SLAB = 16
@@ -26,23 +29,20 @@ BLOCK_D = 16
 """Channels of a program: 32 bytes of a half-precision row, the smallest piece that memory hands out."""
 
 
-def scan_forward(
-    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None,
-    dt_bias: Tensor | None, initial_state: Tensor, keep: Tensor | None, save_states: bool,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Scan x, dt, z (b, l, d) with A (d, n), B, C (b, l, n), D, dt_bias (d,), keep (b, l) bool.
+def scan_forward(inputs: ScanInputs, save_states: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The outputs of a `Scan` and, if `save_states`, the states before each chunk (b, n_chunks, d, n), which
+    `scan_backward` needs; otherwise an empty tensor.
 
-    Returns y (b, l, d) in x's dtype, the final state (b, d, n) and, if `save_states`, the states before each
-    chunk (b, n_chunks, d, n), which `scan_backward` needs; otherwise an empty tensor. States are float32;
-    sequences may have any strides over b and l. Source: Gu and Dao 2023, section 3.3.2.
+    States are float32; sequences may have any strides over b and l. Source: Gu and Dao 2023, section 3.3.2.
     """
+    x, dt, A, B, C, D, z, dt_bias, initial_state, keep = inputs
     (b, length, d), n = x.shape, A.shape[1]
     y = torch.empty_like(x, memory_format=torch.contiguous_format)
     final = torch.empty_like(initial_state, memory_format=torch.contiguous_format)
     states = final.new_empty(b, triton.cdiv(length, CHUNK) if save_states else 0, d, n)
     with torch.cuda.device_of(x):
         _forward[triton.cdiv(d, BLOCK_D), b](
-            *(_rows(sequence) for sequence in (x, dt, z, B, C, keep, y)),
+            *(rows(sequence) for sequence in (x, dt, z, B, C, keep, y)),
             *(t if t is None else t.contiguous() for t in (A, D, dt_bias, initial_state)),
             *(final, states if save_states else None, length, d),
             **_tiles(n),
@@ -51,14 +51,14 @@ def scan_forward(
 
 
 def scan_backward(
-    dy: Tensor, dfinal: Tensor, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor,
-    z: Tensor | None, dt_bias: Tensor | None, keep: Tensor | None, states: Tensor,
-) -> tuple[Tensor | None, ...]:  # fmt: skip
-    """Gradients of x, dt, A, B, C, D, z, dt_bias, initial_state, shaped and typed as these; None for None.
+    dy: Tensor, dfinal: Tensor, inputs: ScanInputs, states: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Gradients of the inputs, shaped and typed as these; None for None and for `keep`.
 
-    dy (b, l, d), dfinal (b, d, n), the arguments of `scan_forward` and the `states` that it saved.
+    dy (b, l, d), dfinal (b, d, n), and the `states` that `scan_forward` saved.
     Source: Gu and Dao 2023, section 3.3.2.
     """
+    x, dt, A, B, C, D, z, dt_bias, _, keep = inputs
     (b, length, d), n = x.shape, A.shape[1]
     dx, ddt, dB, dC = (torch.empty_like(t, memory_format=torch.contiguous_format) for t in (x, dt, B, C))
     dz = None if z is None else torch.empty_like(z, memory_format=torch.contiguous_format)
@@ -71,13 +71,13 @@ def scan_backward(
         stop = min(start + SLAB * CHUNK, length)
         with torch.cuda.device_of(x):
             _backward[blocks, b](
-                *(_rows(sequence) for sequence in (x, dt, z, B, C, keep, dy, dx, ddt, dz)),
+                *(rows(sequence) for sequence in (x, dt, z, B, C, keep, dy, dx, ddt, dz)),
                 *(t if t is None else t.contiguous() for t in (A, D, dt_bias, states)),
                 *(dA, dD, dbias, dh, before, *partial, start, stop, length, d, span),
                 **_tiles(n),
             )
         dB[:, start:stop], dC[:, start:stop] = partial[..., : stop - start, :].sum(2)
-    return dx, ddt, dA.sum(0), dB, dC, dD.sum(0), dz, None if dt_bias is None else dbias.sum(0), dh
+    return dx, ddt, dA.sum(0), dB, dC, dD.sum(0), dz, None if dt_bias is None else dbias.sum(0), dh, None
 
 
 def _tiles(n: int) -> dict[str, int]:
@@ -85,15 +85,6 @@ def _tiles(n: int) -> dict[str, int]:
     block_n = triton.next_power_of_2(n)
     warps = min(triton.cdiv(block_n, 16), 16)
     return {"N": n, "CHUNK": CHUNK, "BLOCK_D": BLOCK_D, "BLOCK_N": block_n, "num_warps": warps}
-
-
-def _rows(sequence: Tensor | None) -> tuple[Tensor, int, int] | None:
-    """What a kernel needs of (b, l, ...): where it begins and how far apart rows and steps are."""
-    if sequence is None:
-        return None
-    if sequence.dim() == 3 and sequence.stride(2) != 1:
-        sequence = sequence.contiguous()
-    return sequence, sequence.stride(0), sequence.stride(1)
 
 
 @triton.jit

@@ -1,25 +1,39 @@
 """What every twin of the scan takes and gives, and the parts around the recurrence in plain torch."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn import functional as F
 
-Scan = Callable[
-    [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor, Tensor | None],
-    tuple[Tensor, Tensor],
-]
-"""(x, dt, A, B, C, D, z, dt_bias, initial_state, keep) to (y, final_state).
 
-Shapes as in `selective_scan`; x, dt, z, B and C are of one dtype, the others float32, or all are float64.
-Where `keep` (b, l) bool is false the earlier state is forgotten.
-"""
+class ScanInputs(NamedTuple):
+    """x, dt, z, B and C are of one dtype, the others float32, or all are float64."""
 
-INPUTS = (
-    "Tensor x, Tensor dt, Tensor A, Tensor B, Tensor C, Tensor D, Tensor? z, Tensor? dt_bias, "
-    "Tensor initial_state, Tensor? keep"
-)
-"""The same for torch: the schema of a twin that is an operator."""
+    x: Tensor
+    """(b, l, d)."""
+    dt: Tensor
+    """(b, l, d), before the bias and the softplus."""
+    A: Tensor
+    """(d, n), negative."""
+    B: Tensor
+    """(b, l, n)."""
+    C: Tensor
+    """(b, l, n)."""
+    D: Tensor
+    """(d,)."""
+    z: Tensor | None
+    """(b, l, d)."""
+    dt_bias: Tensor | None
+    """(d,)."""
+    initial_state: Tensor
+    """(b, d, n)."""
+    keep: Tensor | None
+    """(b, l) bool: where it is false the earlier state is forgotten."""
+
+
+Scan = Callable[[ScanInputs], tuple[Tensor, Tensor]]
+"""To y (b, l, d) in x's dtype and the final state (b, d, n)."""
 
 Recurrence = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 """(u, dt, A, B, C, state, keep) to (y, final_state), with u = dt x: the recurrence alone."""
@@ -28,18 +42,8 @@ Recurrence = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | 
 def with_recurrence(recurrence: Recurrence) -> Scan:
     """The scan around a recurrence: softplus before it; skip and gate after it."""
 
-    def scan(
-        x: Tensor,
-        dt: Tensor,
-        A: Tensor,
-        B: Tensor,
-        C: Tensor,
-        D: Tensor,
-        z: Tensor | None,
-        dt_bias: Tensor | None,
-        initial_state: Tensor,
-        keep: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
+    def scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
+        x, dt, A, B, C, D, z, dt_bias, initial_state, keep = inputs
         dtype, precise = x.dtype, A.dtype
         x, dt, B, C = x.to(precise), dt.to(precise), B.to(precise), C.to(precise)
         dt = F.softplus(dt if dt_bias is None else dt + dt_bias)

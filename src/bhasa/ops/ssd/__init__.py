@@ -21,7 +21,7 @@ from bhasa.ops.native import missing
 from bhasa.ops.ssd.chunked import chunked_ssd
 from bhasa.ops.ssd.native import native_ssd
 from bhasa.ops.ssd.reference import reference_ssd
-from bhasa.ops.ssd.twin import Ssd, per_head
+from bhasa.ops.ssd.twin import Ssd, SsdInputs, per_head
 
 BACKENDS: Backends[Ssd] = Backends(
     native=Twin(native_ssd, missing), chunked=Twin(chunked_ssd), reference=Twin(reference_ssd)
@@ -63,7 +63,7 @@ def ssd(
         initial_state = A.new_zeros(batch, heads, p, n)
     keep = None if segment_ids is None else ~segments.starts(segment_ids)
     compute = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
-    return compute(x, dt, A, B, C, D, initial_state.to(precise), keep)
+    return compute(SsdInputs(x, dt, A, B, C, D, initial_state.to(precise), keep))
 
 
 def ssd_step(
