@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from bhasa.bundle import to_published
 from bhasa.measure.timing import Job
-from bhasa.measure.workloads import ConvInputs, SameBatch, ScanInputs
+from bhasa.measure.workloads import ConvCase, SameBatch, ScanCase
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel, build
 
@@ -20,7 +20,7 @@ def has_mambapy() -> bool:
     return importlib.util.find_spec("mambapy") is not None
 
 
-def loop_scan(inputs: ScanInputs) -> Tensor:
+def loop_scan(inputs: ScanCase) -> Tensor:
     """The scan step by step in plain torch, with all that does not depend on the state computed before.
 
     Steps are unbound and not indexed, whose backward would write the whole sequence once a step.
@@ -36,7 +36,7 @@ def loop_scan(inputs: ScanInputs) -> Tensor:
     return (torch.stack(outputs, dim=1) + D * x) * F.silu(z)
 
 
-def mambapy_scan(inputs: ScanInputs) -> Tensor:
+def mambapy_scan(inputs: ScanCase) -> Tensor:
     """The same by mambapy's parallel scan, as `MambaBlock.ssm` calls it."""
     from mambapy.pscan import pscan
 
@@ -48,7 +48,7 @@ def mambapy_scan(inputs: ScanInputs) -> Tensor:
     return ((states @ C.unsqueeze(-1)).squeeze(3) + D * x) * F.silu(z)
 
 
-def nn_conv(inputs: ConvInputs) -> Tensor:
+def nn_conv(inputs: ConvCase) -> Tensor:
     """`nn.Conv1d` with a group a channel, padded on both sides and cut, as every published Mamba does it."""
     x, weight, bias = inputs
     taps = weight.shape[1]

@@ -10,13 +10,13 @@ from bhasa.measure import limits
 from bhasa.measure.memory import peak_bytes
 from bhasa.measure.table import Row
 from bhasa.measure.timing import Job
-from bhasa.measure.workloads import ScanInputs, forward, forward_backward, scan, scan_inputs
+from bhasa.measure.workloads import ScanCase, forward, forward_backward, scan, scan_inputs
 from bhasa.ops.selective_scan import BACKENDS
 
 TITLE = "Selective scan, (1, 2048, 1536), d_state 16"
 SHAPE, QUICK = (1, 2048, 1536, 16), (1, 48, 16, 4)
 
-Scan = Callable[[ScanInputs], Tensor]
+Scan = Callable[[ScanCase], Tensor]
 
 
 def programs() -> dict[str, Scan]:
@@ -37,7 +37,7 @@ def measure(given: options.Options) -> tuple[dict[str, float], list[Row]]:
 def _case(
     given: options.Options,
     shape: tuple[int, ...],
-    inputs: ScanInputs,
+    inputs: ScanCase,
     rates: dict[str, float],
     backward: bool,
 ) -> Iterator[Row]:
@@ -68,7 +68,7 @@ def _case(
         yield Row(case, "mambapy", note=peers.MISSING)
 
 
-def _job(program: Scan, inputs: ScanInputs, backward: bool) -> Job:
+def _job(program: Scan, inputs: ScanCase, backward: bool) -> Job:
     return forward_backward(program, inputs) if backward else forward(program, inputs)
 
 

@@ -23,7 +23,7 @@ from bhasa.training.step import Stepper
 OFFICIAL_130M = ModelConfig(d_model=768, n_layer=24, vocab_size=50280)
 
 
-class ScanInputs(NamedTuple):
+class ScanCase(NamedTuple):
     """Arguments of a selective scan with its gate and its bias, as a trained layer has them."""
 
     x: Tensor
@@ -35,29 +35,29 @@ class ScanInputs(NamedTuple):
     z: Tensor
     dt_bias: Tensor
 
-    def double(self) -> "ScanInputs":
+    def double(self) -> "ScanCase":
         """The same values in float64."""
-        return ScanInputs(*_double(self))
+        return ScanCase(*_double(self))
 
 
-class ConvInputs(NamedTuple):
+class ConvCase(NamedTuple):
     x: Tensor
     weight: Tensor
     bias: Tensor
 
-    def double(self) -> "ConvInputs":
+    def double(self) -> "ConvCase":
         """The same values in float64."""
-        return ConvInputs(*_double(self))
+        return ConvCase(*_double(self))
 
 
-def scan_inputs(batch: int, length: int, d_inner: int, d_state: int) -> ScanInputs:
+def scan_inputs(batch: int, length: int, d_inner: int, d_state: int) -> ScanCase:
     """Random activations, and parameters at their initial values; every tensor asks for its gradient."""
     random = torch.Generator().manual_seed(0)
 
     def normal(*shape: int, scale: float = 1.0) -> Tensor:
         return scale * torch.randn(*shape, generator=random)
 
-    inputs = ScanInputs(
+    inputs = ScanCase(
         x=normal(batch, length, d_inner),
         dt=normal(batch, length, d_inner, scale=0.5),
         A=-torch.arange(1.0, d_state + 1).repeat(d_inner, 1),
@@ -67,27 +67,27 @@ def scan_inputs(batch: int, length: int, d_inner: int, d_state: int) -> ScanInpu
         z=normal(batch, length, d_inner),
         dt_bias=torch.linspace(-6.9, -2.25, d_inner),  # softplus of it is 1e-3 to 0.1
     )
-    return ScanInputs(*(tensor.requires_grad_() for tensor in inputs))
+    return ScanCase(*(tensor.requires_grad_() for tensor in inputs))
 
 
-def conv_inputs(batch: int, length: int, d_inner: int, taps: int = 4) -> ConvInputs:
+def conv_inputs(batch: int, length: int, d_inner: int, taps: int = 4) -> ConvCase:
     """Random values; every tensor asks for its gradient."""
     random = torch.Generator().manual_seed(0)
     shapes = ((batch, length, d_inner), (d_inner, taps), (d_inner,))
-    return ConvInputs(*(torch.randn(*shape, generator=random).requires_grad_() for shape in shapes))
+    return ConvCase(*(torch.randn(*shape, generator=random).requires_grad_() for shape in shapes))
 
 
 def _double(tensors: tuple[Tensor, ...]) -> list[Tensor]:
     return [tensor.detach().double().requires_grad_() for tensor in tensors]
 
 
-def scan(inputs: ScanInputs, backend: str = "auto") -> Tensor:
+def scan(inputs: ScanCase, backend: str = "auto") -> Tensor:
     """The output (b, l, d)."""
     x, dt, A, B, C, D, z, dt_bias = inputs
     return selective_scan(x, dt, A, B, C, D, z=z, dt_bias=dt_bias, backend=backend)[0]
 
 
-def conv(inputs: ConvInputs, backend: str = "auto") -> Tensor:
+def conv(inputs: ConvCase, backend: str = "auto") -> Tensor:
     """The output (b, l, d)."""
     return causal_conv(*inputs, backend=backend)[0]
 

@@ -67,7 +67,7 @@ class Backbone(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Token ids to next-token logits, with a state of constant size."""
+    """Token ids to next-token logits, with a state: of constant size, but for what attention remembers."""
 
     def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
         super().__init__()
