@@ -26,10 +26,9 @@ def command(
     config = _config(model, vocab_size)
     with torch.device("meta"):  # shapes alone
         language_model = LanguageModel(config)
-    console = Console(highlight=False)
-    console.print(f"{model}: {language_model.num_parameters():,} parameters, {config.n_layer} layers")
-    console.print(f"pattern {config.pattern}: {draw(config)}")
-    console.print(_table(language_model))
+    typer.echo(f"{model}: {language_model.num_parameters():,} parameters, {config.n_layer} layers")
+    typer.echo(f"pattern {config.pattern}: {draw(config)}")
+    Console().print(_table(language_model))
 
 
 def _config(model: Path, vocab_size: int) -> ModelConfig:
