@@ -83,10 +83,13 @@ class Characters:
 
 def splits(text: str) -> tuple[Characters, Characters, int]:
     """The first nine tenths to train on, the rest to validate on, and the size of the vocabulary."""
-    known = {character: i for i, character in enumerate(sorted(set(text)), start=1)}
-    ids = np.array([known[character] for character in text], np.int64)
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    known = np.zeros(points.max() + 1, np.int64)
+    known[points] = 1
+    vocab_size = int(known.sum()) + 1
+    ids = np.cumsum(known)[points]
     cut = int(TRAINED_SHARE * len(ids))
-    return Characters("train", ids[:cut]), Characters("validation", ids[cut:]), len(known) + 1
+    return Characters("train", ids[:cut]), Characters("validation", ids[cut:]), vocab_size
 
 
 def recipe(program: str, name: str, vocab_size: int, seed: int) -> tuple[nn.Module, PretrainPreset]:

@@ -51,12 +51,13 @@ def config():
 def make_stepper(config):
     """A stepper of a fresh small model, the same each time."""
 
-    def make(*, micro_batch=2, precision="fp32", checkpointing=False, **architecture):
+    def make(*, micro_batch=2, precision="fp32", checkpointing=False, optimizer="adamw", **architecture):
         model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=VOCAB, d_state=4, **architecture), seed=0)
         model.backbone.activation_checkpointing = checkpointing
         hardware = HardwareProfile(device="cpu", precision=precision, micro_batch=micro_batch)
-        optimizer = build_optimizer(model.named_parameters(), config)
-        return Stepper(model, optimizer, hardware, clip_norm=config.clip_norm, seed=1)
+        chosen = config.model_copy(update={"optimizer": optimizer})
+        built = build_optimizer(model.named_parameters(), chosen)
+        return Stepper(model, built, hardware, clip_norm=config.clip_norm, seed=1)
 
     return make
 
@@ -67,11 +68,7 @@ def snapshot():
 
     def copy(stepper):
         weights = {f"weight {n}": p.detach().clone() for n, p in stepper.model.named_parameters()}
-        moments = {
-            f"{key} {i}": value.clone()
-            for i, entry in stepper.optimizer.state_dict()["state"].items()
-            for key, value in entry.items()
-        }
+        moments = {name: value.clone() for name, value in stepper.optimizer.state().items()}
         scaler = {f"scaler {k}": torch.tensor(v) for k, v in stepper.scaler.state_dict().items()}
         return weights | moments | scaler
 

@@ -35,11 +35,12 @@ def saved(tmp_path, make_stepper, batches):
     return tmp_path
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_what_is_restored_is_what_was_saved_and_goes_on_alike(
-    tmp_path, make_stepper, batches, snapshot, precision
+    tmp_path, make_stepper, batches, snapshot, precision, optimizer
 ):
-    straight, resumed = make_stepper(precision=precision), make_stepper(precision=precision)
+    straight, resumed = (make_stepper(precision=precision, optimizer=optimizer) for _ in range(2))
     if precision == "fp16":  # so that the scale has moved from its initial value when it is saved
         straight.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20, growth_interval=2)
     advance(straight, batches, 0, 3)
@@ -56,7 +57,7 @@ def test_what_is_restored_is_what_was_saved_and_goes_on_alike(
 def test_the_restored_optimizer_trains_the_model_it_stands_beside(saved, make_stepper):
     stepper = make_stepper()
     restore(saved, stepper)
-    trained = {id(p) for group in stepper.optimizer.param_groups for p in group["params"]}
+    trained = {id(p) for p in stepper.optimizer.parameters}
     assert trained == {id(p) for p in stepper.model.parameters()}
 
 

@@ -56,9 +56,7 @@ def test_one_step_is_adamw_on_the_clipped_gradient(make_stepper, batches):
     norm = torch.stack([p.grad.norm() for p in by_hand.model.parameters()]).norm()
     for parameter in by_hand.model.parameters():
         parameter.grad *= min(1.0, 1.0 / float(norm))
-    for group in by_hand.optimizer.param_groups:
-        group["lr"] = 3e-3
-    by_hand.optimizer.step()
+    by_hand.optimizer.step(3e-3)
     assert step(stepper, batches, rate=3e-3).grad_norm == pytest.approx(float(norm), rel=1e-4)
     assert (weights(stepper) - weights(by_hand)).abs().max() < 1e-3  # 3e-3 is the size of a step
 

@@ -1,4 +1,8 @@
-"""A pair of kernels as torch operators: with autograd, fake kernels, and thus compilation and export."""
+"""A pair of kernels as torch operators: with autograd, fake kernels, and thus compilation and export.
+
+They are defined in a library of torch's and not by `custom_op`, whose first call imports torch's compiler,
+which takes longer than torch itself.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, get_type_hints
@@ -10,6 +14,7 @@ Inputs = TypeVar("Inputs", bound=NamedTuple)
 Kernel = Callable[[Inputs, bool], tuple[Tensor, ...]]
 Gradients = Callable[..., Sequence[Tensor | None]]
 
+LIBRARY = torch.library.Library("bhasa", "FRAGMENT")
 TYPES = {Tensor: "Tensor", Tensor | None: "Tensor?", float: "float", int: "int"}
 
 
@@ -30,14 +35,13 @@ def register(
     saved)` returns a gradient for each floating input, None for the others.
     """
     results = ", ".join(["Tensor"] * (outputs + 1))
-    operator = torch.library.custom_op(
-        f"bhasa::{name}",
-        lambda *arguments: forward(inputs._make(arguments[:-1]), arguments[-1]),
-        mutates_args=(),
-        schema=f"({schema(inputs)}, bool save) -> ({results})",
+    operator = define(
+        name,
+        f"({schema(inputs)}, bool save) -> ({results})",
+        compute=lambda *arguments: forward(inputs._make(arguments[:-1]), arguments[-1]),
+        fake=lambda *arguments: fake(inputs._make(arguments[:-1]), arguments[-1]),
     )
-    operator.register_fake(lambda *arguments: fake(inputs._make(arguments[:-1]), arguments[-1]))
-    _differentiate(operator, _backward_operator(name, inputs, outputs, backward), outputs)
+    _differentiate(name, _backward_operator(name, inputs, outputs, backward), outputs)
 
     def function(values: Inputs) -> Any:
         trained = any(isinstance(value, Tensor) and value.requires_grad for value in values)
@@ -45,6 +49,19 @@ def register(
         return results[0] if outputs == 1 else results[:outputs]
 
     return function
+
+
+def define(name: str, signature: str, *, compute: Callable[..., Any], fake: Callable[..., Any]) -> Any:
+    """Make the operator bhasa::<name>, not yet differentiable; `fake` makes its results without computing."""
+    LIBRARY.define(name + signature, tags=torch.Tag.pt2_compliant_tag)
+    LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"bhasa::{name}", fake, lib=LIBRARY)
+    return getattr(torch.ops.bhasa, name).default
+
+
+def register_autograd(name: str, backward: Callable[..., Any], setup_context: Callable[..., None]) -> None:
+    """Say how bhasa::<name> is differentiated, as `torch.library.register_autograd` describes it."""
+    torch.library.register_autograd(f"bhasa::{name}", backward, setup_context=setup_context, lib=LIBRARY)
 
 
 def schema(inputs: type[NamedTuple]) -> str:
@@ -58,17 +75,15 @@ def _backward_operator(name: str, inputs: type[NamedTuple], outputs: int, backwa
         return [_or_empty(found) for found in backward(*gradients, inputs._make(values), saved)]
 
     gradients = "".join(f"Tensor gradient_{i}, " for i in range(outputs))
-    operator = torch.library.custom_op(
-        f"bhasa::{name}_backward",
-        compute,
-        mutates_args=(),
-        schema=f"({gradients}{schema(inputs)}, Tensor saved) -> Tensor[]",
+    return define(
+        f"{name}_backward",
+        f"({gradients}{schema(inputs)}, Tensor saved) -> Tensor[]",
+        compute=compute,
+        fake=lambda *arguments: [_or_empty(_like(value)) for value in arguments[outputs:-1]],
     )
-    operator.register_fake(lambda *arguments: [_or_empty(_like(value)) for value in arguments[outputs:-1]])
-    return operator
 
 
-def _differentiate(operator: Any, backward_operator: Any, outputs: int) -> None:
+def _differentiate(name: str, backward_operator: Any, outputs: int) -> None:
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.set_materialize_grads(False)  # zeros in the size of what is saved would cost as much as it does
         ctx.others = [None if isinstance(value, Tensor) else value for value in inputs[:-1]]
@@ -86,7 +101,7 @@ def _differentiate(operator: Any, backward_operator: Any, outputs: int) -> None:
         found = backward_operator(*asked, *inputs, results[-1])
         return (*(None if _like(v) is None else g for v, g in zip(inputs, found, strict=True)), None)
 
-    operator.register_autograd(differentiate, setup_context=setup_context)
+    register_autograd(name, differentiate, setup_context)
 
 
 def _like(value: object) -> Tensor | None:

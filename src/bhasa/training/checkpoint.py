@@ -24,11 +24,12 @@ from torch.amp import GradScaler
 
 from bhasa import journal
 from bhasa.errors import BhasaError, UserError
+from bhasa.training.optimizer import Optimizer
 
 KEEP = 2
-FORMAT = 1
+FORMAT = 2
 ABANDONED_DAYS = 30  # longer than the holidays after which somebody still means to go on
-BYTES_PER_PARAMETER = 3 * 4  # the weight and AdamW's two moments, float32
+BYTES_PER_PARAMETER = 3 * 4  # the weight and AdamW's two moments, float32; Muon keeps one
 _FILES = _WEIGHTS, _MOMENTS = "model.safetensors", "optimizer.safetensors"
 
 
@@ -102,16 +103,10 @@ def require_space(folder: Path, model: nn.Module) -> None:
     journal.require_space(folder, needed, f"keeping {KEEP + 1} checkpoints")
 
 
-def save(
-    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, scaler: GradScaler
-) -> None:
+def save(folder: Path, step: int, model: nn.Module, optimizer: Optimizer, scaler: GradScaler) -> None:
     """Write the state after `step` optimiser steps, then drop all but the newest `KEEP`."""
     trained = {name: p.detach().cpu() for name, p in model.named_parameters() if p.requires_grad}
-    moments = {
-        f"{index}.{key}": value.cpu()
-        for index, entry in optimizer.state_dict()["state"].items()
-        for key, value in entry.items()
-    }
+    moments = {name: value.cpu() for name, value in optimizer.state().items()}
     with journal.publish(folder / _name(step)) as draft:
         draft.mkdir()
         save_file(trained, draft / _WEIGHTS)
@@ -124,7 +119,7 @@ def save(
         shutil.rmtree(old)
 
 
-def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, scaler: GradScaler) -> int:
+def restore(folder: Path, model: nn.Module, optimizer: Optimizer, scaler: GradScaler) -> int:
     """Load the newest whole checkpoint; returns its step, or 0 when there is none."""
     found = sorted(folder.glob("step-*"), reverse=True)
     for path in found:
@@ -155,7 +150,7 @@ def _load(
     path: Path,
     manifest: Mapping[str, Any],
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     scaler: GradScaler,
 ) -> None:
     weights = load_file(path / _WEIGHTS)
@@ -163,10 +158,6 @@ def _load(
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 parameter.copy_(weights[name])
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in load_file(path / _MOMENTS).items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    optimizer.load(load_file(path / _MOMENTS))
     if manifest["scaler"]:
         scaler.load_state_dict(dict(manifest["scaler"]))

@@ -1,6 +1,6 @@
 """What to learn and how fast: optimiser, schedule, batch in tokens, token budget."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,10 @@ class TrainingConfig(Config):
     """Where the cosine ends, as a share of the peak."""
     warmup_fraction: Fraction = 0.05
     """Share of the steps in which the rate rises from zero."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """What updates the matrices inside the layers; all else is AdamW's."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    """Muon's decay of the mean gradient."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Decoupled decay of matrices; A_log, D, biases and norms have none."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9

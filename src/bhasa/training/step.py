@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from bhasa.hardware import HardwareProfile
 from bhasa.model.language_model import LanguageModel
 from bhasa.randomness import derive
 from bhasa.tokens.loader import IGNORED, Batch
+from bhasa.training.optimizer import Optimizer
 
 
 class Batches(Protocol):
@@ -61,7 +62,7 @@ class Stepper:
     def __init__(
         self,
         model: LanguageModel,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         hardware: HardwareProfile,
         *,
         clip_norm: float,
@@ -87,16 +88,14 @@ class Stepper:
             loss = loss_sum(self.model, part, self.hardware) / targets
             self.scaler.scale(loss).backward()
             total += loss.detach()
-        self.scaler.unscale_(self.optimizer)
-        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = float(torch.nn.utils.clip_grad_norm_(trained, self.clip_norm))
+        scaled = cast(torch.optim.Optimizer, self.optimizer)  # no more than this is asked of it
+        self.scaler.unscale_(scaled)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, self.clip_norm))
         self._refuse_non_finite(step, float(total), norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.scaler.step(self.optimizer)
+        self.scaler.step(scaled, rate)
         self.scaler.update()
         self._refuse_exhausted_scale(step)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         return StepResult(float(total), norm, sum(part.inputs.size for part in parts))
 
     def _refuse_non_finite(self, step: int, loss: float, norm: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bhasa.ops import native
+from bhasa.ops import native, operators
 from bhasa.ops.native import SoftmaxArguments, address
 
 LOGITS = 1 << 23  # held at once on a CPU: 32 MB, near the caches and yet many rows to a matrix product
@@ -72,17 +72,13 @@ class NativeSoftmax(TorchSoftmax):
 
 def register(name: str, softmax: type[TorchSoftmax]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Make the operator bhasa::cross_entropy_<name>; returns the differentiable loss."""
-    operator = torch.library.custom_op(
-        f"bhasa::cross_entropy_{name}",
-        lambda *arguments: _compute(softmax, *arguments),
-        mutates_args=(),
-        schema="(Tensor hidden, Tensor weight, Tensor targets, bool want_hidden, bool want_weight) "
+    operator = operators.define(
+        f"cross_entropy_{name}",
+        "(Tensor hidden, Tensor weight, Tensor targets, bool want_hidden, bool want_weight) "
         "-> (Tensor, Tensor, Tensor)",
+        compute=lambda *arguments: _compute(softmax, *arguments),
+        fake=lambda hidden, weight, _, *wanted: _results(hidden, weight, *wanted),
     )
-
-    @operator.register_fake
-    def _(hidden: Tensor, weight: Tensor, targets: Tensor, want_hidden: bool, want_weight: bool) -> Any:
-        return _results(hidden, weight, want_hidden, want_weight)
 
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.dtypes = [
@@ -97,7 +93,7 @@ def register(name: str, softmax: type[TorchSoftmax]) -> Callable[[Tensor, Tensor
         )
         return (*found, None, None, None)
 
-    operator.register_autograd(differentiate, setup_context=setup_context)
+    operators.register_autograd(f"cross_entropy_{name}", differentiate, setup_context)
 
     def loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         grad = torch.is_grad_enabled()
