@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -98,18 +95,3 @@ def test_what_has_no_gradient_stays(config):
     built.step(0.01)
     moved = {name for name, p in small.named_parameters() if not torch.equal(p, before[name])}
     assert shortened(moved) == {"in_proj.weight"}
-
-
-def test_the_compiler_is_not_imported():
-    """Its import takes longer than all that a training step needs."""
-    code = """
-import sys, torch
-from bhasa.training.config import TrainingConfig
-from bhasa.training.optimizer import build_optimizer
-weight = torch.nn.Parameter(torch.ones(2, 2))
-weight.grad = torch.ones(2, 2)
-config = TrainingConfig(context_length=8, tokens_per_step=8, learning_rate=1.0, optimizer="muon")
-build_optimizer([("a.layers.b", weight), ("c", torch.nn.Parameter(torch.ones(2)))], config).step(1.0)
-sys.exit("torch._dynamo" in sys.modules)
-"""
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,5 +1,7 @@
 import itertools
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -193,3 +195,28 @@ def test_ignored_targets_have_no_gradient(make_stepper, batches):
 
     step(other, Shortened())
     assert (weights(stepper) - weights(other)).abs().max() < 1e-3
+
+
+COMPILER = """
+import sys, torch
+from bhasa.hardware import HardwareProfile
+from bhasa.measure.workloads import SameBatch
+from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import build
+from bhasa.training.config import TrainingConfig
+from bhasa.training.optimizer import build_optimizer
+from bhasa.training.step import Stepper
+
+config = TrainingConfig(context_length=8, tokens_per_step=16, learning_rate=0.1, optimizer="muon")
+model = build(ModelConfig(d_model=8, n_layer=1, vocab_size=8), seed=0)
+optimizer = build_optimizer(model.named_parameters(), config)
+hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
+stepper = Stepper(model, optimizer, hardware, clip_norm=1.0, seed=0)
+stepper.train_step(SameBatch(2, 8, 8), 0, sequences=2, rate=0.1)
+sys.exit("torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_step_does_not_import_torch_s_compiler():
+    """That takes longer than torch's own import, at the start of every stage."""
+    assert subprocess.run([sys.executable, "-c", COMPILER], check=False).returncode == 0

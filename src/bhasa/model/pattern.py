@@ -18,7 +18,7 @@ def letters_of(pattern: str) -> str:
     if not re.fullmatch(rf"(?:{_ITEM.pattern})+", pattern):
         raise ValueError(
             f"pattern: found {pattern!r}; allowed: M (state space), * (attention) and - (MLP), "
-            "each after as many digits as you like, as in 3M*3M-"
+            "each after at most four digits that repeat it, as in 3M*3M-"
         )
     counted = [(int(count or 1), letter) for count, letter in _ITEM.findall(pattern)]
     total = sum(count for count, _ in counted)

@@ -352,11 +352,21 @@ void scan_backward_units(const ScanArguments& a) {
 }
 
 void scan_forward(const ScanArguments& a) {
-  a.states == 16 ? scan_forward_units<16>(a) : scan_forward_units<0>(a);
+  switch (a.states) {
+    case 4: return scan_forward_units<4>(a);
+    case 8: return scan_forward_units<8>(a);
+    case 16: return scan_forward_units<16>(a);
+    default: return scan_forward_units<0>(a);
+  }
 }
 
 void scan_backward(const ScanArguments& a) {
-  a.states == 16 ? scan_backward_units<16>(a) : scan_backward_units<0>(a);
+  switch (a.states) {
+    case 4: return scan_backward_units<4>(a);
+    case 8: return scan_backward_units<8>(a);
+    case 16: return scan_backward_units<16>(a);
+    default: return scan_backward_units<0>(a);
+  }
 }
 
 }  // namespace BHASA_ISA
