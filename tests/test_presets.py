@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 import typer
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
@@ -15,7 +14,7 @@ from bhasa.errors import UserError
 from bhasa.experiment import Experiment, check
 from bhasa.hardware import HardwareProfile
 from bhasa.model.config import ModelConfig
-from bhasa.model.language_model import LanguageModel, build
+from bhasa.model.language_model import build, outline
 from bhasa.stages import pretrain
 from bhasa.training.config import PretrainPreset
 
@@ -26,7 +25,7 @@ PIPELINE = ROOT / "pipeline"
 @pytest.mark.parametrize("path", sorted((PIPELINE / "training").glob("*.yaml")), ids=lambda path: path.stem)
 def test_training_presets_load_and_hold_several_steps(path):
     preset = PretrainPreset.load(path)
-    assert preset.tokens // preset.tokens_per_step > 100
+    assert preset.tokens // preset.tokens_per_step > 50
 
 
 @pytest.mark.parametrize("path", sorted((PIPELINE / "model").glob("*.yaml")), ids=lambda path: path.stem)
@@ -45,8 +44,7 @@ def test_sizes_count_what_they_are_called(family, size, width, millions):
         update={"vocab_size": vocabulary}
     )
     assert config.d_model == width
-    with torch.device("meta"):
-        assert LanguageModel(config).num_parameters() == pytest.approx(1e6 * millions, rel=0.015)
+    assert outline(config).num_parameters() == pytest.approx(1e6 * millions, rel=0.015)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +64,7 @@ def test_sizes_count_what_they_are_called(family, size, width, millions):
 )
 def test_official_sizes_count_to_the_parameter(name, vocabulary, count):
     config = ModelConfig.load(PIPELINE / "model" / f"{name}.yaml")
-    with torch.device("meta"):
-        model = LanguageModel(config.model_copy(update={"vocab_size": vocabulary}))
+    model = outline(config.model_copy(update={"vocab_size": vocabulary}))
     assert model.num_parameters() == count
 
 

@@ -76,13 +76,10 @@ def check_together(experiment: Experiment, architecture: ModelConfig, hardware: 
 
     Without this, a later stage would find it, when the hours of the stages before it are spent.
     """
-    import torch
-
     from bhasa.finetuning.projections import projections
-    from bhasa.model.language_model import LanguageModel
+    from bhasa.model.language_model import outline
     from bhasa.training.estimate import require_memory
 
-    with torch.device("meta"):  # names and sizes alone
-        model = LanguageModel(architecture)
+    model = outline(architecture)
     require_memory(model.num_parameters(), hardware.device)
     projections(model, experiment.finetune.targets)

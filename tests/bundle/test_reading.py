@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from bhasa.bundle.official import to_official
 from bhasa.bundle.published import to_published
-from bhasa.bundle.reading import config_of, empty_model
+from bhasa.bundle.reading import config_of
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import outline
 
 CONFIGS = [
     ModelConfig(d_model=24, n_layer=2, vocab_size=80, d_state=5),
@@ -24,7 +25,7 @@ VALUES = st.recursive(
 
 
 def shapes_of(config):
-    return {name: tuple(tensor.shape) for name, tensor in empty_model(config).state_dict().items()}
+    return {name: tuple(tensor.shape) for name, tensor in outline(config).state_dict().items()}
 
 
 def outcome(file, shapes):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
-from bhasa.model.language_model import build
+from bhasa.model.language_model import build, outline
 from bhasa.model.mixers import State, map_state
 from bhasa.model.mixers.attention import AttentionState
 from bhasa.ops import selective_scan
@@ -299,3 +299,12 @@ def test_the_state_is_of_constant_size_and_float32():
             assert len({t.shape for t in tensors}) == 1
             assert {t.dtype for t in tensors} == {torch.float32}
             assert {t.untyped_storage().nbytes() for t in tensors} == {4 * tensors[0].numel()}
+
+
+@pytest.mark.parametrize("family", [{}, {"ssm": "mamba2", "headdim": 8}, {"pattern": "M*", "use_bias": True}])
+def test_an_outline_has_the_names_and_shapes_and_draws_nothing(family):
+    config = ModelConfig(d_model=16, n_layer=2, vocab_size=30, attention={"num_heads": 2}, **family)
+    before = torch.get_rng_state()
+    found = {name: p.shape for name, p in outline(config).state_dict().items()}
+    assert torch.equal(torch.get_rng_state(), before)
+    assert found == {name: p.shape for name, p in build(config, seed=0).state_dict().items()}

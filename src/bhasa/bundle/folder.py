@@ -16,7 +16,7 @@ from bhasa.bundle.published import to_published
 from bhasa.bundle.reading import CONFIG, HEAD
 from bhasa.bundle.weights import EMBEDDINGS, REMEDY, WEIGHTS
 from bhasa.hardware import machine
-from bhasa.model.language_model import LanguageModel
+from bhasa.model.language_model import LanguageModel, outline
 from bhasa.tokens import bpe
 from bhasa.tokens.special import END_OF_TEXT, END_OF_TURN
 
@@ -57,7 +57,7 @@ def copy_files(source: Path, target: Path, names: tuple[str, ...]) -> None:
 def load(folder: Path, device: str | torch.device = "cpu", *, backend: str = "auto") -> LanguageModel:
     """The model of a folder, in evaluation mode."""
     config, tensors = reading.read(folder)
-    model = reading.empty_model(config, backend)
+    model = outline(config, backend)
     # A file may be in half precision; the parameters here are float32 under every precision.
     tensors = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
     if config.tie_embeddings:

@@ -13,7 +13,7 @@ from bhasa.bundle import official, published, weights
 from bhasa.bundle.weights import EMBEDDINGS, REMEDY, Shapes
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
-from bhasa.model.language_model import LanguageModel
+from bhasa.model.language_model import outline
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
@@ -60,12 +60,6 @@ def read(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     return config, tensors
 
 
-def empty_model(config: ModelConfig, backend: str = "auto") -> LanguageModel:
-    """Names and shapes only: drawing initial weights to overwrite them costs seconds."""
-    with torch.device("meta"):
-        return LanguageModel(config, backend)
-
-
 def _check_shapes(tensors: Mapping[str, Tensor], config: ModelConfig, folder: Path) -> None:
     last = f"backbone.layers.{config.n_layer - 1}."
     if not any(name.startswith(last) for name in tensors):  # before a wrong number of layers is built
@@ -73,7 +67,7 @@ def _check_shapes(tensors: Mapping[str, Tensor], config: ModelConfig, folder: Pa
             f"{folder / weights.WEIGHTS}: tensor {last}*: {CONFIG} asks for {config.n_layer:,} layers, "
             f"the file has none of that name; {REMEDY}"
         )
-    expected = {name: tuple(t.shape) for name, t in empty_model(config).state_dict().items()}
+    expected = {name: tuple(t.shape) for name, t in outline(config).state_dict().items()}
     if config.tie_embeddings:
         del expected[HEAD]
     found = {name: tuple(t.shape) for name, t in tensors.items()}

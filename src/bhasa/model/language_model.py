@@ -4,9 +4,12 @@ Parameter names are those of transformers' `MambaForCausalLM`, so folders load b
 conversion. Each module initialises its own parameters when it is made, and nothing touches them after.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from bhasa.model.block import Block, build_norm
@@ -20,6 +23,27 @@ def build(config: ModelConfig, *, seed: int, backend: str = "auto") -> "Language
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LanguageModel(config, backend)
+
+
+def outline(config: ModelConfig, backend: str = "auto") -> "LanguageModel":
+    """A model of names and shapes, to take weights or to be counted; its memory is reserved and not touched.
+
+    On the meta device it would be the same, after torch has imported its compiler for the first product.
+    """
+    with torch.random.fork_rng(devices=[]), Uninitialised():
+        return LanguageModel(config, backend)
+
+
+class Uninitialised(TorchFunctionMode):
+    """What is done to a tensor in place, which is how parameters get their values, is left out."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function.__name__.endswith("_") and not function.__name__.endswith("__"):
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]  # `nn.init` names it
+        return function(*args, **kwargs)
 
 
 class Backbone(nn.Module):

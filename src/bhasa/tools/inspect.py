@@ -17,15 +17,13 @@ def command(
     vocab_size: Annotated[int, typer.Option(help="Rows of the embedding that a preset gets.")] = 4096,
 ) -> None:
     """Show the layers of a model in order, what each counts, and how much it remembers of what it read."""
-    import torch
     from rich.console import Console
 
     from bhasa.model.drawing import draw
-    from bhasa.model.language_model import LanguageModel
+    from bhasa.model.language_model import outline
 
     config = _config(model, vocab_size)
-    with torch.device("meta"):  # shapes alone
-        language_model = LanguageModel(config)
+    language_model = outline(config)
     typer.echo(f"{model}: {language_model.num_parameters():,} parameters, {config.n_layer} layers")
     typer.echo(f"pattern {config.pattern}: {draw(config)}")
     Console().print(_table(language_model))
