@@ -4,7 +4,7 @@
 #include "conv.h"
 #include "decode.h"
 #include "rows.h"
-#include "scan.h"
+#include "scan_backward.h"
 #include "ssd.h"
 
 #define KERNELS_(isa) isa##_kernels

@@ -1,4 +1,4 @@
-"""The scan in native code: `ops/native/scan.h` is the text to read."""
+"""The scan in native code: `ops/native/scan.h` and `scan_backward.h` are the text to read."""
 
 from torch import Tensor
 
