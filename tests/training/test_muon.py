@@ -22,9 +22,8 @@ def test_directions_stay_and_lengths_become_one(shape):
     along = u.mT @ found @ vh.mT
     lengths = along.diagonal(dim1=-2, dim2=-1)
     assert (along - torch.diag_embed(lengths)).abs().max() < 1e-4
-    long = (
-        s > 0.02 * s.square().sum(-1, keepdim=True).sqrt()
-    )  # the shortest take more iterations than there are
+    # The shortest would take more iterations than there are.
+    long = s > 0.02 * s.square().sum(-1, keepdim=True).sqrt()
     assert lengths[long].min() > 0.6
     assert lengths.max() < 1.3
 
@@ -49,8 +48,7 @@ def test_steps_are_those_of_torch_which_iterates_in_bf16(shape):
     for seed in range(3):
         ours.grad = drawn(*shape, seed=seed)
         theirs.grad = ours.grad.clone()
-        with torch.no_grad():
-            rule.step(0.1)
+        rule.step(0.1)
         reference.step()
     moved, expected = ours - drawn(*shape, seed=7), theirs - drawn(*shape, seed=7)
     assert (moved - expected).norm() < 0.03 * expected.norm()
@@ -63,8 +61,7 @@ def test_a_matrix_moves_alike_alone_and_among_others_of_its_shape(monkeypatch):
         for step in range(2):
             for i, weight in enumerate(weights.values()):
                 weight.grad = drawn(6, 9, seed=10 * step + i)
-            with torch.no_grad():
-                rule.step(0.1)
+            rule.step(0.1)
         return torch.stack(list(weights.values()))
 
     together = steps()

@@ -13,11 +13,7 @@ import torch
 from torch import Tensor, nn
 
 ITERATIONS = 5
-COEFFICIENTS = (
-    3.4445,
-    -4.7750,
-    2.0315,
-)  # of the reference implementation: steepest at 0, near 1 within a third
+COEFFICIENTS = 3.4445, -4.7750, 2.0315  # the reference's: steep at 0, and what is near 1 stays within a third
 ADAMW_RMS = 0.2  # root mean square of AdamW's updates, measured by Liu et al.
 STACKED = 1 << 22  # numbers in one stack: small matrices are too little work for a product each
 
@@ -37,6 +33,7 @@ class Muon:
         self.params, self.momentum, self.weight_decay = params, momentum, weight_decay
         self.state = {name: {"momentum": torch.zeros_like(p)} for name, p in params.items()}
 
+    @torch.no_grad()
     def step(self, rate: float) -> None:
         for weights, gradients, momenta in self._stacks():
             torch._foreach_lerp_(momenta, gradients, 1 - self.momentum)

@@ -43,6 +43,7 @@ class AdamW:
             for name, p in params.items()
         }
 
+    @torch.no_grad()
     def step(self, rate: float) -> None:
         updated = {name: p for name, p in self.params.items() if p.grad is not None}
         states = [self.state[name] for name in updated]
@@ -79,7 +80,6 @@ class Optimizer:
         """What torch's GradScaler asks of an optimiser."""
         return [{"params": self.parameters}]
 
-    @torch.no_grad()
     def step(self, rate: float) -> None:
         """Update what has a gradient, at this learning rate."""
         for rule in self.rules:

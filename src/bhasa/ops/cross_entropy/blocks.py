@@ -81,6 +81,7 @@ def register(name: str, softmax: type[TorchSoftmax]) -> Callable[[Tensor, Tensor
     )
 
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.set_materialize_grads(False)  # nobody differentiates the gradients: spare zeros of their size
         ctx.dtypes = [
             value.dtype if wanted else None for value, wanted in zip(inputs[:2], inputs[3:], strict=True)
         ]
@@ -108,12 +109,12 @@ def register(name: str, softmax: type[TorchSoftmax]) -> Callable[[Tensor, Tensor
 def _results(
     hidden: Tensor, weight: Tensor, want_hidden: bool, want_weight: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss and both gradients before anything is added; what is not wanted is empty."""
+    """Room for the loss and both gradients; what is not wanted has none."""
     precise = torch.float64 if hidden.dtype == torch.float64 else torch.float32
     return (
-        hidden.new_zeros((), dtype=precise),
-        hidden.new_zeros(hidden.shape if want_hidden else (0,)),
-        weight.new_zeros(weight.shape if want_weight else (0,), dtype=precise),
+        hidden.new_empty((), dtype=precise),
+        hidden.new_empty(hidden.shape if want_hidden else (0,)),
+        weight.new_empty(weight.shape if want_weight else (0,), dtype=precise),
     )
 
 
@@ -139,10 +140,12 @@ def _row_blocks(
         yield here, logits, sums
 
 
-def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> None:
-    """total += a b, in total's precision."""
+def _accumulate(total: Tensor, a: Tensor, b: Tensor, *, first: bool) -> None:
+    """total += a b, in total's precision; total = a b if it is the first."""
     if total.dtype == a.dtype:
-        total.addmm_(a, b)
+        total.addmm_(a, b, beta=0 if first else 1)
+    elif first:
+        total.copy_(torch.mm(a, b))
     else:
         total += torch.mm(a, b)
 
@@ -158,6 +161,8 @@ def _compute(
     loss, dhidden, dweight = _results(hidden, weight, want_hidden, want_weight)
     nats = torch.zeros((), dtype=torch.float64, device=hidden.device)
     blocks = weight.split(COLUMNS)
+    if not len(hidden):
+        dweight.zero_()
     for here, logits, sums in _row_blocks(softmax, hidden, weight, targets):
         h = hidden[here]
         nats += sums.losses().sum(dtype=torch.float64)
@@ -166,7 +171,8 @@ def _compute(
                 logits = torch.mm(h, block.T).to(loss.dtype)
             gradient = sums.gradient_(logits, i * COLUMNS).to(h.dtype)
             if want_hidden:
-                dhidden[here].addmm_(gradient, block)
+                _accumulate(dhidden[here], gradient, block, first=i == 0)
             if want_weight:
-                _accumulate(dweight[i * COLUMNS : i * COLUMNS + len(block)], gradient.T, h)
+                columns = slice(i * COLUMNS, i * COLUMNS + len(block))
+                _accumulate(dweight[columns], gradient.T, h, first=here.start == 0)
     return nats.to(loss.dtype), dhidden, dweight
