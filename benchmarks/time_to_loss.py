@@ -71,7 +71,7 @@ class Finish:
 
 
 class Characters:
-    """A text as the loader's split of tokens; 0 is the mark before a document and comes nowhere in it."""
+    """A text as the loader's split of tokens; 0 starts a document and comes nowhere in it."""
 
     def __init__(self, name: str, ids: np.ndarray) -> None:
         self.name, self.ids = name, ids

@@ -104,8 +104,8 @@ def _place(error: Exception) -> str:
 
 
 def _no_memory(error: Exception) -> bool:
-    told_by_torch = ("out of memory", "can't allocate memory")  # in a RuntimeError: of a card, of the host
-    return isinstance(error, MemoryError) or any(words in str(error) for words in told_by_torch)
+    from_torch = ("out of memory", "can't allocate memory")  # in a RuntimeError: of a GPU, of the host
+    return isinstance(error, MemoryError) or any(words in str(error) for words in from_torch)
 
 
 def _fail(message: str, code: int) -> NoReturn:

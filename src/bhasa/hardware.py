@@ -24,7 +24,7 @@ class HardwareProfile(Config):
     device: Literal["cpu", "cuda", "mps"]
     """Where tensors live."""
     precision: Literal["fp32", "bf16", "fp16"]
-    """Of matrix products; fp16 becomes bf16 where the card has it. State, norms and optimiser stay fp32."""
+    """Of matrix products; fp16 becomes bf16 where the GPU has it. State, norms and optimiser stay fp32."""
     micro_batch: Annotated[int, Field(ge=1)]
     """Sequences computed at once; accumulation follows from the batch in tokens."""
     activation_checkpointing: bool = False
@@ -65,9 +65,9 @@ class HardwareProfile(Config):
 
     def kernels(self) -> dict[str, str]:
         """Which implementation each operation uses; raises `UserError` where the backend cannot run."""
-        from bhasa.ops.chosen import chosen
+        from bhasa.ops.operations import implementations
 
-        return chosen(self.torch_device, self.backend)
+        return implementations(self.torch_device, self.backend)
 
     def torch_dtype(self) -> "torch.dtype":
         """The dtype of matrix products on this machine."""
@@ -89,10 +89,10 @@ def _keep_freed_memory() -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What besides data and parameters decides the bits: versions, instruction set, threads, the card."""
+    """What besides data and parameters decides the bits: versions, instruction set, threads, the GPU."""
     import torch
 
-    card = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
         "bhasa": bhasa.__version__,
         "torch": str(torch.__version__),
@@ -100,5 +100,5 @@ def machine() -> dict[str, Any]:
         "blas": "mkl" if torch.backends.mkl.is_available() else "other",
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        **card,
+        **gpu,
     }

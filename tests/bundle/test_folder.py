@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from bhasa import bundle
 from bhasa.errors import UserError
 from bhasa.model.config import AttentionConfig, ModelConfig
-from bhasa.model.drawing import draw
+from bhasa.model.description import describe_layers
 from bhasa.model.language_model import build
 from bhasa.tokens import bpe
 from bhasa.tokens.config import TokenizeConfig
@@ -75,7 +75,7 @@ def test_only_what_transformers_can_express_is_called_a_mamba(tmp_path, tokenize
     card = (tmp_path / "model" / "README.md").read_text()
     assert ("AutoModelForCausalLM" in card) == published
     assert f"{model.num_parameters():,} parameters" in card
-    assert f"embedding -> {draw(model.config)} -> norm -> output" in card
+    assert f"embedding -> {describe_layers(model.config)} -> norm -> output" in card
 
 
 def test_the_folder_has_what_its_users_need_and_no_pickle(folder):

@@ -25,7 +25,7 @@ def test_what_is_read_back_passes_the_default_gates(
     comparison = compare(source_logits(model, prompt), logits, prompt.ids)
     assert logits.dtype == np.float32
     assert runtime.encode(prompt.text) == prompt.ids[1:]
-    assert runtime.encode("<|end|>") != [3]  # a mark that is spelt out is text
+    assert runtime.encode("<|end|>") != [3]  # a special token that is spelt out is text
     assert not missed_gates(comparison, ExportConfig(int8_max_perplexity_increase=2.0), exact=made.exact)
 
 

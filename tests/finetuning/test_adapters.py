@@ -80,10 +80,10 @@ def test_only_adapters_train_and_every_one_is_reached(model, make_config, ids):
     base = {name: p.detach().clone() for name, p in model.named_parameters()}
     adapters.attach(model, make_config(), seed=0)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    marks = {name for name in trained if "trainable_tokens_delta" in name}
-    assert len(marks) == 1  # the rows of the conversation's marks, shared with the output
-    assert len(trained - marks) == 2 * len(ADAPTED) * 2  # A and B, per projection, per layer
-    assert all("lora_" in name for name in trained - marks)
+    special_tokens = {name for name in trained if "trainable_tokens_delta" in name}
+    assert len(special_tokens) == 1  # the rows of the conversation's special tokens, shared with the output
+    assert len(trained - special_tokens) == 2 * len(ADAPTED) * 2  # A and B, per projection, per layer
+    assert all("lora_" in name for name in trained - special_tokens)
     loss_of(model, ids).backward()
     for layer in model.backbone.layers:
         for target in ADAPTED:
@@ -185,4 +185,4 @@ def test_an_untied_output_learns_the_marks_of_a_conversation_too(make_config, id
     merged = adapters.merge(adapted)
     torch.testing.assert_close(merged(ids)[0], expected, rtol=1e-4, atol=1e-4)
     changed = (merged.lm_head.weight != before).any(dim=1).nonzero().flatten().tolist()
-    assert changed == list(adapters.MARKS)
+    assert changed == list(adapters.SPECIAL_TOKEN_IDS)

@@ -2,7 +2,7 @@ import pytest
 
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
-from bhasa.model.drawing import draw
+from bhasa.model.description import describe_layers
 from bhasa.model.pattern import letters_of
 
 SMALL = {"d_model": 32, "vocab_size": 50, "attention": {"num_heads": 2}}
@@ -76,4 +76,4 @@ def test_sizes_that_do_not_fit_are_named(values, message):
     ],
 )
 def test_the_drawing_shows_one_period(values, drawing):
-    assert draw(config(**values)) == drawing
+    assert describe_layers(config(**values)) == drawing

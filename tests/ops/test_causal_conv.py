@@ -32,7 +32,9 @@ def make_case(length, *, batch=2, d=5, taps=4, options=()):
 
 
 CPU = torch.device("cpu")
-DIFFERENTIABLE_IN_FLOAT64 = [n for n, twin in BACKENDS.items() if not twin.missing(CPU, torch.float64)]
+DIFFERENTIABLE_IN_FLOAT64 = [
+    n for n, implementation in BACKENDS.items() if not implementation.missing(CPU, torch.float64)
+]
 
 
 def close(found, expected):

@@ -15,7 +15,7 @@ import torch
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
-@pytest.mark.skipif(torch.cuda.is_available(), reason="test_triton.py runs on the card")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="test_triton.py runs on the GPU")
 def test_the_triton_kernels_in_the_interpreter():
     tests = Path(__file__).with_name("test_triton.py")
     done = subprocess.run(

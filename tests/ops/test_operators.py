@@ -9,7 +9,7 @@ from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.cross_entropy import cross_entropy
 from bhasa.ops.operators import schema
 from bhasa.ops.rms_norm import rms_norm
-from bhasa.ops.rms_norm.twin import NormInputs
+from bhasa.ops.rms_norm.interface import NormInputs
 from bhasa.ops.selective_scan import selective_scan
 from bhasa.ops.ssd import ssd
 

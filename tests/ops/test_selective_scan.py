@@ -78,7 +78,9 @@ def close(found, expected):
 
 
 CPU = torch.device("cpu")
-DIFFERENTIABLE_IN_FLOAT64 = [n for n, twin in BACKENDS.items() if not twin.missing(CPU, torch.float64)]
+DIFFERENTIABLE_IN_FLOAT64 = [
+    n for n, implementation in BACKENDS.items() if not implementation.missing(CPU, torch.float64)
+]
 
 
 def scan(case, backend, dtype=None):

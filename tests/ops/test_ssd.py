@@ -19,7 +19,9 @@ OPTIONS = {
 CASES = [(n, name) for n in LENGTHS for name in ("plain", "all")] + [(65, name) for name in OPTIONS]
 OVER_TIME = ("x", "dt", "B", "C")
 CPU = torch.device("cpu")
-DIFFERENTIABLE_IN_FLOAT64 = [n for n, twin in BACKENDS.items() if not twin.missing(CPU, torch.float64)]
+DIFFERENTIABLE_IN_FLOAT64 = [
+    n for n, implementation in BACKENDS.items() if not implementation.missing(CPU, torch.float64)
+]
 
 
 def make_case(length, *, batch=2, heads=12, p=5, groups=3, n=3, options=(), seed=0):

@@ -10,7 +10,7 @@ import torch
 from bhasa.ops import segments
 from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.selective_scan import selective_scan
-from bhasa.ops.selective_scan.twin import ScanInputs
+from bhasa.ops.selective_scan.interface import ScanInputs
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
@@ -18,8 +18,10 @@ if DEVICE == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
         "Triton's interpreter must be chosen before anything imports triton: test_interpreted.py does that",
         allow_module_level=True,
     )
-scan_kernels = pytest.importorskip("bhasa.ops.selective_scan.triton", reason="triton is not installed")
-conv_kernels = pytest.importorskip("bhasa.ops.causal_conv.triton", reason="triton is not installed")
+scan_kernels = pytest.importorskip(
+    "bhasa.ops.selective_scan.triton_kernels", reason="triton is not installed"
+)
+conv_kernels = pytest.importorskip("bhasa.ops.causal_conv.triton_kernels", reason="triton is not installed")
 
 LENGTHS = [1, 2, 3, 31, 32, 33, 65]
 SCAN_OPTIONS = {
@@ -246,10 +248,10 @@ class AGpuThatIsNotThere:
 driver.set_active(AGpuThatIsNotThere())
 jit.JITFunction.__getitem__ = lambda kernel, grid: functools.partial(kernel.warmup, grid=grid)
 
-from bhasa.ops.causal_conv.triton import conv_backward, conv_forward
-from bhasa.ops.causal_conv.twin import ConvInputs
-from bhasa.ops.selective_scan.triton import scan_backward, scan_forward
-from bhasa.ops.selective_scan.twin import ScanInputs
+from bhasa.ops.causal_conv.triton_kernels import conv_backward, conv_forward
+from bhasa.ops.causal_conv.interface import ConvInputs
+from bhasa.ops.selective_scan.triton_kernels import scan_backward, scan_forward
+from bhasa.ops.selective_scan.interface import ScanInputs
 
 b, l, d, n = 2, 40, 48, 16
 for dtype, full in ((torch.bfloat16, True), (torch.float32, False)):

@@ -22,8 +22,8 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.stages import finetune, pretrain
 from bhasa.tokens import bpe
-from bhasa.tokens.adoption import open_adopted
 from bhasa.tokens.chat import render
+from bhasa.tokens.foreign_tokenizer import open_foreign
 from bhasa.tokens.shards import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
@@ -66,7 +66,7 @@ def source(tmp_path_factory) -> Path:
 def inputs(source, tmp_path_factory) -> Path:
     """What `tokenize` makes with the tokenizer of `source`."""
     folder = tmp_path_factory.mktemp("inputs")
-    tokenizer = open_adopted(source).tokenizer
+    tokenizer = open_foreign(source).tokenizer
     bpe.save(tokenizer, folder / "tokenizer")
     documents = [TokenDocument(ids, 1) for ids in bpe.encode_documents(tokenizer, TEXTS)]
     talk = [{"role": "user", "content": "number?"}, {"role": "assistant", "content": "return x"}]
@@ -127,7 +127,7 @@ def test_it_predicts_of_a_text_what_it_predicted_with_its_own_tokens(inputs, sou
         ids = bundle.load_tokenizer(folder).encode(TEXTS[0], add_special_tokens=False).ids
         log_p = bundle.load(folder)(torch.tensor([[0, *ids]]))[0][0].log_softmax(-1)
         losses.append(log_p[range(len(ids)), ids])
-    # Four rows that only filled up are marks now, so the sums over the vocabulary differ a little.
+    # Four rows that only filled up are special tokens now, so the sums over the vocabulary differ a little.
     torch.testing.assert_close(losses[0], losses[1], rtol=0, atol=0.1)
     assert losses[0].std() > 0.5
 

@@ -66,7 +66,7 @@ def test_the_streams_hold_every_document_and_conversation(folders: dict[str, Pat
         text = tokenizer.decode(ids, skip_special_tokens=False)
         assert text == "".join(f"<|endoftext|>{document}" for document in documents_of(split))
         assert ids.count(0) == len(documents_of(split))
-        assert 3 not in ids  # a mark spelled out in a document is text
+        assert 3 not in ids  # a special token spelled out in a document is text
         assert np.flatnonzero(np.array(ids) == 0).tolist() == documents.offsets[:-1].tolist()
         chat = open_split(folders["tokens"] / "chat", split, tokenizer=folders["tokenizer"])
         spoken = chat.read(0, chat.offsets[1])[chat.read_mask(0, chat.offsets[1])]
@@ -221,7 +221,7 @@ def test_the_tokenizer_of_another_model_is_taken_with_our_marks(
     metrics = run(CONFIG, init_from=tmp_path / "foreign", **folders, tracker=NullTracker())
     assert metrics["vocab_size"] == len(vocabulary) + 5
     assert "103 tokens of pretrain.init_from" in capsys.readouterr().err
-    adopted = Tokenizer.from_file(str(folders["tokenizer"] / "tokenizer.json"))
+    renumbered = Tokenizer.from_file(str(folders["tokenizer"] / "tokenizer.json"))
     documents = open_split(folders["tokens"] / "documents", "test", tokenizer=folders["tokenizer"])
-    text = adopted.decode(documents.read(0, documents.index.tokens).tolist(), skip_special_tokens=False)
+    text = renumbered.decode(documents.read(0, documents.index.tokens).tolist(), skip_special_tokens=False)
     assert text == "".join(f"<|endoftext|>{document}" for document in documents_of("test"))

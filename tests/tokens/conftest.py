@@ -43,7 +43,7 @@ MakeSplit = Callable[..., TokenSplit]
 
 @pytest.fixture(scope="session")
 def make_split(tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSplit:
-    """Open a split of documents of these lengths; every token but the marks is a different number."""
+    """Open a split of documents of these lengths; each but the special tokens is another number."""
 
     def make(
         lengths: Sequence[int], masks: Sequence[Sequence[int]] | None = None, shard_tokens: int = 7

@@ -45,7 +45,7 @@ def test_saving_twice_gives_the_same_bytes(corpus: list[str], tokenizer_folder: 
 
 
 def test_marks_have_the_first_ids_and_every_byte_has_one(tokenizer: Tokenizer) -> None:
-    assert [tokenizer.token_to_id(mark) for mark in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
+    assert [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
     assert tokenizer.get_vocab_size() == 400
     assert all(tokenizer.decode(tokenizer.encode(chr(c)).ids) == chr(c) for c in range(256))
 

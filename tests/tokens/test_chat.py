@@ -46,8 +46,8 @@ messages = st.lists(st.builds(lambda role, content: Message(role=role, content=c
 @settings(deadline=None, max_examples=200)
 def test_no_content_can_become_a_mark(trained: Tokenizer, talk: list[Message]) -> None:
     ids, mask = chat.render(trained, talk)
-    marks = [i for i in ids if i < len(SPECIAL_TOKENS)]
-    assert marks == [END_OF_TEXT] + [i for m in talk for i in (chat.ROLES[m["role"]], END_OF_TURN)]
+    special_tokens = [i for i in ids if i < len(SPECIAL_TOKENS)]
+    assert special_tokens == [END_OF_TEXT] + [i for m in talk for i in (chat.ROLES[m["role"]], END_OF_TURN)]
     speakers = [chat.ROLES[m["role"]] for m in talk]
     turn = -1
     for i, counts in zip(ids, mask, strict=True):

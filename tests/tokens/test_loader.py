@@ -121,7 +121,7 @@ def test_every_target_of_a_window_is_the_next_token_of_the_ring(
     stream: TokenSplit, context: int, seed: int
 ) -> None:
     tokens = stream.read(0, stream.index.tokens).tolist()
-    after = dict(zip(tokens, tokens[1:] + tokens[:1], strict=True))  # of every number but the mark
+    after = dict(zip(tokens, tokens[1:] + tokens[:1], strict=True))  # of every number but the special token
     inputs, targets, _ = WindowLoader(stream, context, seed=seed).batch(5, 4)
     for number, target in zip(inputs.ravel().tolist(), targets.ravel().tolist(), strict=True):
         assert number == END_OF_TEXT or target == after[number]

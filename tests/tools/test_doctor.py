@@ -1,6 +1,6 @@
 from bhasa.ops import native
-from bhasa.ops.backends import Twin
-from bhasa.ops.chosen import OPERATIONS
+from bhasa.ops.backends import Implementation
+from bhasa.ops.operations import OPERATIONS
 from bhasa.tools import doctor
 
 
@@ -15,8 +15,12 @@ def test_it_names_what_each_operation_uses(capsys):
 
 def test_it_says_what_is_missing_and_what_to_do(capsys, monkeypatch):
     monkeypatch.setattr(native, "missing", lambda device, dtype: "not built")
-    twins = OPERATIONS["rms_norm"]
-    monkeypatch.setitem(twins, "native", Twin(twins["native"].compute, lambda device, dtype: "not built"))
+    backends = OPERATIONS["rms_norm"]
+    monkeypatch.setitem(
+        backends,
+        "native",
+        Implementation(backends["native"].compute, lambda device, dtype: "not built"),
+    )
     doctor.command()
     out = capsys.readouterr().out
     assert "native: not built" in out

@@ -84,7 +84,7 @@ def test_dropout_is_another_in_every_step_and_micro_step(make_stepper, batches):
 
 
 class Broken:
-    """The same batches, after which one weight or one gradient is no number."""
+    """The same batches, after which one weight or one gradient is NaN."""
 
     def __init__(self, batches, stepper, kind):
         self.batches, self.kind = batches, kind

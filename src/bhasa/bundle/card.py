@@ -2,7 +2,7 @@
 
 import bhasa
 from bhasa.bundle.published import is_published_layout
-from bhasa.model.drawing import draw
+from bhasa.model.description import describe_layers
 from bhasa.model.language_model import LanguageModel
 
 
@@ -20,6 +20,6 @@ def card(model: LanguageModel, provenance: str) -> str:
         f"{model.num_parameters():,} parameters, trained by bhasa {bhasa.__version__}. "
         f"Open it with {opens_with}.\n"
         f"What it was made from is in `{provenance}`.\n\n"
-        f"```text\nembedding -> {draw(config)} -> norm -> output\n```\n\n"
+        f"```text\nembedding -> {describe_layers(config)} -> norm -> output\n```\n\n"
         f"| architecture | |\n| --- | --- |\n{rows}\n"
     )

@@ -23,13 +23,13 @@ from bhasa.model.mixers import map_state
 from bhasa.progress import Progress, progress
 
 Ids = NDArray[np.integer[Any]]
-"""(1 + tokens,): a document's ids, after the mark that starts it and is not predicted."""
+"""(1 + tokens,): a document's ids, after the special token that starts it and is not predicted."""
 
 Losses = NDArray[np.float64]
 """(tokens,): -log p of each token after the first, in nats."""
 
 FIRST_BUCKET = 32  # positions; each further bucket of `loss_by_position` doubles the distance
-WORST_LOSS = 700.0  # nats per token; exp() of more is no number
+WORST_LOSS = 700.0  # nats per token; exp() of more overflows
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Score:
     """Nats per token."""
     bits_per_byte: float
     tokens: int
-    """Predicted ones: all but the mark that starts each document."""
+    """Predicted ones: all but the special token that starts each document."""
 
     @property
     def perplexity(self) -> float:

@@ -30,7 +30,7 @@ class Decoder:
         self.state_types = index.get("state_types", ["float32"] * len(self.state_shapes))
         self.start_id, self.stop_ids = index["start_id"], index["stop_ids"]
         self.tokenizer = Tokenizer.from_file(str(folder / index["tokenizer"]))
-        self.tokenizer.encode_special_tokens = True  # a mark spelt out in a prompt is text
+        self.tokenizer.encode_special_tokens = True  # a special token spelt out in a prompt is text
         self.session = onnxruntime.InferenceSession(
             str(folder / index["model"]), providers=["CPUExecutionProvider"]
         )

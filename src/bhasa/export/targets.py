@@ -31,7 +31,7 @@ class Runtime:
     name: str
     """The program and its version, for the report."""
     encode: "Callable[[str], list[int]]"
-    """Text to ids by the folder's own tokenizer, without marks before or after it."""
+    """Text to ids by the folder's own tokenizer, without special tokens before or after it."""
     logits: "Callable[[list[int]], NDArray[np.float32]]"
     """Ids (l,) to the logits (l, vocab_size) of what follows each of them."""
 

@@ -1,8 +1,8 @@
 """LoRA (Hu et al. 2021) through peft, on projections chosen by name.
 
 An adapter adds B A alpha / rank to a frozen matrix; B starts at zero, so a model with fresh adapters
-computes what its base does. Names that match nothing are an error, never a silent no-op. The marks of a
-conversation never occur in documents, so their rows of the embedding are trained with the adapters.
+computes what its base does. Names that match nothing are an error, never a silent no-op. The special
+tokens of a conversation never occur in documents, so their rows of the embedding are trained too.
 """
 
 import json
@@ -18,7 +18,7 @@ from bhasa.finetuning.projections import projections
 from bhasa.model.language_model import LanguageModel
 from bhasa.tokens.special import ASSISTANT, END_OF_TURN, SYSTEM, USER
 
-MARKS = (USER, ASSISTANT, END_OF_TURN, SYSTEM)
+SPECIAL_TOKEN_IDS = (USER, ASSISTANT, END_OF_TURN, SYSTEM)
 
 
 def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftModel:
@@ -28,7 +28,7 @@ def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftMo
         lora_alpha=config.alpha,  # type: ignore[arg-type]  # a float is as good
         lora_dropout=config.dropout,
         target_modules=projections(model, config.targets),
-        trainable_token_indices={name: list(MARKS) for name in _vocabulary_matrices(model)},
+        trainable_token_indices={name: list(SPECIAL_TOKEN_IDS) for name in _vocabulary_matrices(model)},
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

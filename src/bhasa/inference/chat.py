@@ -23,7 +23,7 @@ class ChatSession:
 
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer, sampling: SamplingConfig) -> None:
         self.model, self.tokenizer, self.sampling = model, tokenizer, sampling
-        chat.require_marks(tokenizer, range(len(SPECIAL_TOKENS)))
+        chat.require_special_tokens(tokenizer, range(len(SPECIAL_TOKENS)))
         self._stop_ids = special_ids(tokenizer)
         self.reset()
 

@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from bhasa import hardware
-from bhasa.ops.chosen import chosen
+from bhasa.ops.operations import implementations
 
 _TELLING = ("avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16")
 
@@ -28,7 +28,7 @@ def describe(packages: Iterable[str] = ()) -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "load_average": round(os.getloadavg()[0], 2),
         "commit": _commit(),
-        "backends": chosen(torch.device("cpu")),
+        "backends": implementations(torch.device("cpu")),
         "packages": {name: version(name) for name in packages},
     }
 

@@ -1,1 +1,1 @@
-"""Operations with several implementations: a public function each, a reference, faster twins."""
+"""Operations with several implementations: a public function each, a reference, faster implementations."""

@@ -1,4 +1,4 @@
-"""The twins of an operation: what each needs, and which one is used."""
+"""The implementations of an operation: what each needs, and which one is used."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def anywhere(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 @dataclass(frozen=True)
-class Twin(Generic[Compute]):
+class Implementation(Generic[Compute]):
     """One implementation of an operation."""
 
     compute: Compute
@@ -26,15 +26,15 @@ class Twin(Generic[Compute]):
     """Why it cannot compute on this device in this dtype; None when it can."""
 
 
-class Backends(dict[str, Twin[Compute]]):
-    """Twins by name, the fastest first.
+class Backends(dict[str, Implementation[Compute]]):
+    """Implementations by name, the fastest first.
 
     "auto" is the first that can compute where it is asked to; one that is named and cannot is an error.
     """
 
     def resolve(self, backend: str, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> str:
-        """The name of the twin that `backend` means on this device."""
-        missing = {name: twin.missing(device, dtype) for name, twin in self.items()}
+        """The name of the implementation that `backend` means on this device."""
+        missing = {name: implementation.missing(device, dtype) for name, implementation in self.items()}
         there = [name for name, reason in missing.items() if reason is None]
         if backend == "auto":
             return there[0]
@@ -46,14 +46,14 @@ class Backends(dict[str, Twin[Compute]]):
         return backend
 
     def require(self, backend: str) -> None:
-        """Refuse a name that no twin has."""
+        """Refuse a name that no implementation has."""
         if backend != "auto" and backend not in self:
             raise UserError(f"backend: found '{backend}'; allowed: auto, {', '.join(self)}")
 
     def known(self, backend: str) -> str:
-        """`backend` if a twin has that name, else "auto": not every operation of a model has the same."""
+        """`backend` if an implementation has that name, else "auto"; operations differ in what they have."""
         return backend if backend in self else "auto"
 
     def reasons(self, device: torch.device) -> Mapping[str, str | None]:
-        """Each twin, and why it cannot be used on this device."""
-        return {name: twin.missing(device, torch.float32) for name, twin in self.items()}
+        """Each implementation, and why it cannot be used on this device."""
+        return {name: implementation.missing(device, torch.float32) for name, implementation in self.items()}

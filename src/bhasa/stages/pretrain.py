@@ -135,21 +135,21 @@ def _taken_over(folder: Path, tokenizer: Path, backend: str) -> LanguageModel:
     """The model of `folder`, with its tokens numbered as in `tokenizer`, which must be made from its own."""
     from bhasa import bundle
     from bhasa.model.vocabulary import renumber
-    from bhasa.tokens.adoption import open_adopted
+    from bhasa.tokens.foreign_tokenizer import open_foreign
 
-    adopted = open_adopted(folder)
-    if adopted.tokenizer.to_str() != bundle.load_tokenizer(tokenizer).to_str():
+    renumbered = open_foreign(folder)
+    if renumbered.tokenizer.to_str() != bundle.load_tokenizer(tokenizer).to_str():
         raise UserError(
             f"{tokenizer}: not the tokenizer of pretrain.init_from ({folder}); run `dvc repro -f tokenize`, "
             "since DVC does not watch that folder"
         )
     model = bundle.load(folder, backend=backend)
-    if len(adopted.rows) > model.config.vocab_size + adopted.rows.count(None):
+    if len(renumbered.rows) > model.config.vocab_size + renumbered.rows.count(None):
         raise UserError(
-            f"{folder}: the tokenizer has {len(adopted.rows) - adopted.rows.count(None):,} tokens and the "
+            f"{folder}: the tokenizer has {len(renumbered.rows) - renumbered.rows.count(None):,} tokens, the "
             f"weights rows for {model.config.vocab_size:,}; put the tokenizer of that model there"
         )
-    renumber(model, adopted.rows)
+    renumber(model, renumbered.rows)
     config, mixers = model.config, ", ".join(sorted(set(model.config.layers)))
     print(
         f"pretrain: starts from {folder} ({config.n_layer} layers of {mixers}, width {config.d_model}, "

@@ -70,7 +70,7 @@ def run(
     sizes = {split: count_bytes(documents, split) for split in SPLITS}
     conversations = sum(count_conversations(chat, split) for split in SPLITS)
     require_space(tokens, sum(sizes.values()), "writing the tokens")  # 2 bytes for about 3 bytes of text
-    trained = _adopt(init_from) if init_from else _train(config, documents, sizes["train"])
+    trained = _take_over(init_from) if init_from else _train(config, documents, sizes["train"])
     with (
         publish(tokenizer) as tokenizer_draft,
         publish(tokens / "documents") as documents_draft,
@@ -90,10 +90,10 @@ def run(
     return metrics
 
 
-def _adopt(folder: Path) -> Tokenizer:
-    from bhasa.tokens.adoption import open_adopted
+def _take_over(folder: Path) -> Tokenizer:
+    from bhasa.tokens.foreign_tokenizer import open_foreign
 
-    tokenizer = open_adopted(folder).tokenizer
+    tokenizer = open_foreign(folder).tokenizer
     print(
         f"tokenize: the {tokenizer.get_vocab_size():,} tokens of pretrain.init_from ({folder}) are used, and "
         "tokenize.vocab_size and tokenize.min_frequency are not",

@@ -44,7 +44,7 @@ def train(texts: Iterable[str], config: TokenizeConfig) -> Tokenizer:
     trainer = BpeTrainer(
         vocab_size=config.vocab_size,
         min_frequency=config.min_frequency,
-        special_tokens=[AddedToken(mark, special=True, normalized=False) for mark in SPECIAL_TOKENS],
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
         initial_alphabet=sorted(ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -71,7 +71,7 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def encode_documents(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[NDArray[np.uint32]]:
-    """The ids (n,) of each text, `<|endoftext|>` first; marks spelled out in a text are encoded as text."""
+    """The ids (n,) of each text, `<|endoftext|>` first; special tokens spelt out are encoded as text."""
     tokenizer.encode_special_tokens = True
     parts = [_START]
     for batch in _batches(texts):

@@ -1,8 +1,8 @@
-"""Conversations as tokens: `<|endoftext|>`, then for each message its role's mark, the content, `<|end|>`.
+"""Conversations as tokens: `<|endoftext|>`, then per message its role's token, the content, `<|end|>`.
 
-Marks are put in as ids and contents are encoded as plain text, so a content that spells out a mark cannot
-end its turn or speak as another role. `CHAT_TEMPLATE` says the same in Jinja for other programs; those
-parse marks out of the rendered string, so they lack that protection.
+Special tokens are put in as ids and contents are encoded as plain text, so a content that spells out a
+special token cannot end its turn or speak as another role. `CHAT_TEMPLATE` says the same in Jinja for other
+programs; those parse special tokens out of the rendered string, so they lack that protection.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Rendered(NamedTuple):
 
 
 ROLES: Final[dict[Role, int]] = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
-"""The mark before a message of each role."""
+"""The special token before a message of each role."""
 
 START: Final = (END_OF_TEXT,)
 """Before the first turn of a conversation."""
@@ -53,14 +53,14 @@ CHAT_TEMPLATE = (
 )
 
 
-def require_marks(tokenizer: Tokenizer, marks: Sequence[int]) -> None:
-    """Refuse a tokenizer of a model from elsewhere, which has other tokens where our marks are."""
-    for mark in marks:
-        name = SPECIAL_TOKENS[mark]
-        if (found := tokenizer.token_to_id(name)) != mark:
+def require_special_tokens(tokenizer: Tokenizer, required: Sequence[int]) -> None:
+    """Refuse a tokenizer of a model from elsewhere, whose ids of our special tokens mean something else."""
+    for token in required:
+        name = SPECIAL_TOKENS[token]
+        if (found := tokenizer.token_to_id(name)) != token:
             raise UserError(
-                f"tokenizer.json: {name}: found id {found}, expected {mark}; take the model over with "
-                "pretrain.init_from, which gives it our marks, and use the folder that `dvc repro` writes"
+                f"tokenizer.json: {name}: found id {found}, expected {token}; take the model over with "
+                "pretrain.init_from, which gives it ours, and use the folder that `dvc repro` writes"
             )
 
 
@@ -80,7 +80,7 @@ def question(tokenizer: Tokenizer, content: str) -> list[int]:
 
 
 def encode_content(tokenizer: Tokenizer, text: str) -> list[int]:
-    """The ids of a text in which nothing is a mark; `tokenizer` reads all texts that way afterwards."""
+    """The ids of a text in which nothing is a special token; `tokenizer` reads every text so afterwards."""
     tokenizer.encode_special_tokens = True
     try:
         return tokenizer.encode(text, add_special_tokens=False).ids

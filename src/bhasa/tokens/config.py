@@ -7,7 +7,7 @@ from pydantic import Field
 from bhasa.params import Config
 from bhasa.tokens.special import SPECIAL_TOKENS
 
-SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)  # every byte, so that any text can be written, and the marks
+SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)  # every byte, so that any text can be written
 
 
 class TokenizeConfig(Config):

@@ -1,4 +1,4 @@
-"""The tokens that are marks and not text; their ids are their places, the same in every tokenizer."""
+"""The special tokens, which stand for no text; their ids are their places, the same in every tokenizer."""
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|user|>", "<|assistant|>", "<|end|>", "<|system|>")
 

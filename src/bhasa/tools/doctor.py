@@ -33,13 +33,15 @@ def _devices() -> list[str]:
 def _operations(device: str) -> list[tuple[str, str, str]]:
     import torch
 
-    from bhasa.ops.chosen import OPERATIONS, chosen
+    from bhasa.ops.operations import OPERATIONS, implementations
 
     where = torch.device(device)
-    used = chosen(where)
+    used = implementations(where)
     rows = []
-    for name, twins in OPERATIONS.items():
-        missing = [f"{twin}: {why}" for twin, why in twins.reasons(where).items() if why]
+    for name, backends in OPERATIONS.items():
+        missing = [
+            f"{implementation}: {why}" for implementation, why in backends.reasons(where).items() if why
+        ]
         rows.append((name, used[name], "; ".join(missing)))
     return rows
 

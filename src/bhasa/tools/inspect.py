@@ -19,13 +19,13 @@ def command(
     """Show the layers of a model in order, what each counts, and how much it remembers of what it read."""
     from rich.console import Console
 
-    from bhasa.model.drawing import draw
+    from bhasa.model.description import describe_layers
     from bhasa.model.language_model import outline
 
     config = _config(model, vocab_size)
     language_model = outline(config)
     typer.echo(f"{model}: {language_model.num_parameters():,} parameters, {config.n_layer} layers")
-    typer.echo(f"pattern {config.pattern}: {draw(config)}")
+    typer.echo(f"pattern {config.pattern}: {describe_layers(config)}")
     Console().print(_table(language_model))
 
 
@@ -42,7 +42,7 @@ def _table(model: LanguageModel) -> object:
     """A row per kind of layer, each with what one of them counts."""
     from rich.table import Table
 
-    from bhasa.model.drawing import NAMES
+    from bhasa.model.description import NAMES
 
     table = Table("part", "how many", "parameters each", "state of one sequence")
     for column in table.columns[1:]:

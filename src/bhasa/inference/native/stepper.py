@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from bhasa.inference.native.known import MIXERS
 from bhasa.inference.native.mixer import Memory
 from bhasa.inference.native.mlp import structure_of
+from bhasa.inference.native.support import MIXERS
 from bhasa.model.block import Block, RMSNorm
 from bhasa.model.language_model import LanguageModel
 from bhasa.model.mixers import State

@@ -1,4 +1,4 @@
-"""The short causal convolution of Mamba, with its SiLU and its state: one public function, several twins.
+"""The short causal convolution of Mamba, with its SiLU and its state: one function, several implementations.
 
     y[t] = silu(bias + sum over k of weight[:, K-1-k] x[t-k])
 
@@ -10,21 +10,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bhasa.ops.backends import Backends, Twin
+from bhasa.ops.backends import Backends, Implementation
+from bhasa.ops.causal_conv.interface import Conv, ConvInputs
 from bhasa.ops.causal_conv.native import native_conv
 from bhasa.ops.causal_conv.reference import reference_conv
 from bhasa.ops.causal_conv.shifted import shifted_conv
-from bhasa.ops.causal_conv.twin import Conv, ConvInputs
 from bhasa.ops.native import missing
-from bhasa.ops.triton import TRITON_IS_USABLE
-from bhasa.ops.triton import missing as triton_missing
+from bhasa.ops.triton_support import TRITON_IS_USABLE
+from bhasa.ops.triton_support import missing as triton_missing
 
-BACKENDS: Backends[Conv] = Backends(native=Twin(native_conv, missing))
+BACKENDS: Backends[Conv] = Backends(native=Implementation(native_conv, missing))
 if TRITON_IS_USABLE:
-    from bhasa.ops.causal_conv.on_card import triton_conv
+    from bhasa.ops.causal_conv.triton_op import triton_conv
 
-    BACKENDS["triton"] = Twin(triton_conv, triton_missing)
-BACKENDS.update(shifted=Twin(shifted_conv), reference=Twin(reference_conv))
+    BACKENDS["triton"] = Implementation(triton_conv, triton_missing)
+BACKENDS.update(shifted=Implementation(shifted_conv), reference=Implementation(reference_conv))
 
 
 def causal_conv(

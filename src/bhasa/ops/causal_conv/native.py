@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from bhasa.ops import native
-from bhasa.ops.causal_conv.twin import Conv, ConvInputs
+from bhasa.ops.causal_conv.interface import Conv, ConvInputs
 from bhasa.ops.native import ConvArguments, Sequence, address
 from bhasa.ops.native.structures import MAX_TAPS
 from bhasa.ops.operators import register

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bhasa.ops.causal_conv.twin import with_sums
+from bhasa.ops.causal_conv.interface import with_sums
 
 
 def sums(window: Tensor, weight: Tensor, segment_ids: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bhasa.ops.backends import Backends, Twin
+from bhasa.ops.backends import Backends, Implementation
 from bhasa.ops.cross_entropy import blocks
 from bhasa.ops.cross_entropy.blocks import NativeSoftmax, TorchSoftmax
 from bhasa.ops.native import missing
@@ -27,9 +27,9 @@ def reference_loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
 
 
 BACKENDS: Backends[CrossEntropy] = Backends(
-    native=Twin(blocks.register("native", NativeSoftmax), missing),
-    chunked=Twin(blocks.register("chunked", TorchSoftmax)),
-    reference=Twin(reference_loss),
+    native=Implementation(blocks.register("native", NativeSoftmax), missing),
+    chunked=Implementation(blocks.register("chunked", TorchSoftmax)),
+    reference=Implementation(reference_loss),
 )
 
 
@@ -55,7 +55,7 @@ def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_inde
 def _rows(
     hidden: Tensor, weight: Tensor, targets: Tensor, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What the twins take: (rows, d), (V, d) in one dtype, (rows,) with -1 where there is no loss."""
+    """What each implementation takes: (rows, d), (V, d) of one dtype, (rows,) with -1 for no loss."""
     device = hidden.device.type
     if torch.is_autocast_enabled(device):
         hidden, weight = (t.to(torch.get_autocast_dtype(device)) for t in (hidden, weight))

@@ -14,7 +14,7 @@ from bhasa.ops import native, operators
 from bhasa.ops.native import SoftmaxArguments, address
 
 LOGITS = 1 << 23  # held at once on a CPU: 32 MB, near the caches and yet many rows to a matrix product
-LOGITS_ON_A_CARD = 1 << 27
+LOGITS_ON_A_GPU = 1 << 27
 COLUMNS = 1 << 16  # of the vocabulary in one block
 
 
@@ -130,7 +130,7 @@ def _row_blocks(
     """Some rows at a time: which, the logits of their last block of columns, and their softmaxes."""
     precise = torch.float64 if hidden.dtype == torch.float64 else torch.float32
     blocks = weight.split(COLUMNS)
-    rows = (LOGITS if hidden.device.type == "cpu" else LOGITS_ON_A_CARD) // blocks[0].shape[0]
+    rows = (LOGITS if hidden.device.type == "cpu" else LOGITS_ON_A_GPU) // blocks[0].shape[0]
     for start in range(0, len(hidden), max(1, rows)):
         here = slice(start, start + max(1, rows))
         sums = softmax(targets[here].contiguous(), precise)

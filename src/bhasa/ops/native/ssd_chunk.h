@@ -134,7 +134,7 @@ struct Workspace {
     return {states + (row * a.heads + head) * a.width * a.states, static_cast<int>(a.states)};
   }
   void read_state(float* from, int64_t row, int64_t head, const Matrix& to) const {
-    std::memset(to.data, 0, sizeof(float) * n * p);  // the padding too: 0 times what is no number is none
+    std::memset(to.data, 0, sizeof(float) * n * p);  // the padding too: 0 times NaN is NaN
     transpose(state_of(from, row, head), static_cast<int>(a.width), static_cast<int>(a.states), to);
   }
   void write_state(float* to, int64_t row, int64_t head, const Matrix& from) const {

@@ -53,7 +53,7 @@ INLINE void store(float* to, Vec value, int lanes) {
 
 INLINE void add(float* to, Vec value, int lanes) { store(to, load(to, lanes) + value, lanes); }
 
-// If either is no number the second is the result, so a clamped value comes second and stays no number.
+// If either is NaN the second is the result, so a clamped value comes second and stays NaN.
 #if defined(__AVX512F__)
 INLINE Vec maximum(Vec a, Vec b) { return _mm512_max_ps(a, b); }
 INLINE Vec minimum(Vec a, Vec b) { return _mm512_min_ps(a, b); }

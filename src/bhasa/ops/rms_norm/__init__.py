@@ -7,10 +7,10 @@ With a gate z it is that of x silu(z), and with groups the mean is that of each 
 from torch import Tensor
 from torch.nn import functional as F
 
-from bhasa.ops.backends import Backends, Twin
+from bhasa.ops.backends import Backends, Implementation
 from bhasa.ops.native import missing
+from bhasa.ops.rms_norm.interface import Norm, NormInputs
 from bhasa.ops.rms_norm.native import native_norm
-from bhasa.ops.rms_norm.twin import Norm, NormInputs
 
 
 def reference_norm(inputs: NormInputs) -> Tensor:
@@ -23,7 +23,9 @@ def reference_norm(inputs: NormInputs) -> Tensor:
     return F.rms_norm(parts, parts.shape[-1:], None, eps).flatten(-2) * weight
 
 
-BACKENDS: Backends[Norm] = Backends(native=Twin(native_norm, missing), reference=Twin(reference_norm))
+BACKENDS: Backends[Norm] = Backends(
+    native=Implementation(native_norm, missing), reference=Implementation(reference_norm)
+)
 
 
 def rms_norm(

@@ -7,7 +7,7 @@ from bhasa.ops import native
 from bhasa.ops.native import NormArguments, address
 from bhasa.ops.native.structures import ROW_BLOCK
 from bhasa.ops.operators import register
-from bhasa.ops.rms_norm.twin import Norm, NormInputs
+from bhasa.ops.rms_norm.interface import Norm, NormInputs
 
 
 def _forward(inputs: NormInputs, save: bool) -> tuple[Tensor, Tensor]:

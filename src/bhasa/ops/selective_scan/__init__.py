@@ -1,4 +1,4 @@
-"""The selective scan of Mamba: one public function, several twins that compute the same.
+"""The selective scan of Mamba: one public function, several implementations that compute the same.
 
     h[t] = exp(dt[t] A) h[t-1] + dt[t] B[t] x[t]        state, (d, n) per row
     y[t] = C[t] h[t] + D x[t]                           output, (d,) per row
@@ -13,21 +13,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bhasa.ops import segments
-from bhasa.ops.backends import Backends, Twin
+from bhasa.ops.backends import Backends, Implementation
 from bhasa.ops.native import missing
 from bhasa.ops.selective_scan.chunked import chunked_scan
+from bhasa.ops.selective_scan.interface import Scan, ScanInputs
 from bhasa.ops.selective_scan.native import native_scan
 from bhasa.ops.selective_scan.reference import reference_scan
-from bhasa.ops.selective_scan.twin import Scan, ScanInputs
-from bhasa.ops.triton import TRITON_IS_USABLE
-from bhasa.ops.triton import missing as triton_missing
+from bhasa.ops.triton_support import TRITON_IS_USABLE
+from bhasa.ops.triton_support import missing as triton_missing
 
-BACKENDS: Backends[Scan] = Backends(native=Twin(native_scan, missing))
+BACKENDS: Backends[Scan] = Backends(native=Implementation(native_scan, missing))
 if TRITON_IS_USABLE:
-    from bhasa.ops.selective_scan.on_card import triton_scan
+    from bhasa.ops.selective_scan.triton_op import triton_scan
 
-    BACKENDS["triton"] = Twin(triton_scan, triton_missing)
-BACKENDS.update(chunked=Twin(chunked_scan), reference=Twin(reference_scan))
+    BACKENDS["triton"] = Implementation(triton_scan, triton_missing)
+BACKENDS.update(chunked=Implementation(chunked_scan), reference=Implementation(reference_scan))
 
 
 def selective_scan(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bhasa.ops.selective_scan.twin import with_recurrence
+from bhasa.ops.selective_scan.interface import with_recurrence
 
 CHUNK = 32  # steps; the (CHUNK, b, d, n) buffers should stay in cache
 

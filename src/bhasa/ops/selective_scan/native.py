@@ -6,7 +6,7 @@ from bhasa.ops import native
 from bhasa.ops.native import ScanArguments, Sequence, address
 from bhasa.ops.native.structures import MAX_LANES, MAX_STATES, SCAN_CHUNK, SCAN_GROUP
 from bhasa.ops.operators import register
-from bhasa.ops.selective_scan.twin import Scan, ScanInputs
+from bhasa.ops.selective_scan.interface import Scan, ScanInputs
 
 
 def _forward(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bhasa.ops.selective_scan.twin import with_recurrence
+from bhasa.ops.selective_scan.interface import with_recurrence
 
 
 def recurrence(

@@ -1,4 +1,4 @@
-"""State-space duality, the operation of Mamba-2: one public function, several twins that compute the same.
+"""State-space duality, the operation of Mamba-2: one function, several implementations.
 
     h[t] = exp(dt[t] A) h[t-1] + dt[t] x[t] (outer) B[t]     state, (p, n) per head
     y[t] = h[t] C[t] + D x[t]                                output, (p,) per head
@@ -16,15 +16,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bhasa.ops import segments
-from bhasa.ops.backends import Backends, Twin
+from bhasa.ops.backends import Backends, Implementation
 from bhasa.ops.native import missing
 from bhasa.ops.ssd.chunked import chunked_ssd
+from bhasa.ops.ssd.interface import Ssd, SsdInputs, per_head
 from bhasa.ops.ssd.native import native_ssd
 from bhasa.ops.ssd.reference import reference_ssd
-from bhasa.ops.ssd.twin import Ssd, SsdInputs, per_head
 
 BACKENDS: Backends[Ssd] = Backends(
-    native=Twin(native_ssd, missing), chunked=Twin(chunked_ssd), reference=Twin(reference_ssd)
+    native=Implementation(native_ssd, missing),
+    chunked=Implementation(chunked_ssd),
+    reference=Implementation(reference_ssd),
 )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, einsum
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from bhasa.ops.ssd.twin import with_recurrence
+from bhasa.ops.ssd.interface import with_recurrence
 
 CHUNK = 64  # steps; within a chunk the work grows with its square
 

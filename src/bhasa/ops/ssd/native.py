@@ -6,7 +6,7 @@ from bhasa.ops import native
 from bhasa.ops.native import Sequence, SsdArguments, address
 from bhasa.ops.native.structures import MAX_LANES, SSD_CHUNK, SSD_HEADS
 from bhasa.ops.operators import register
-from bhasa.ops.ssd.twin import Ssd, SsdInputs
+from bhasa.ops.ssd.interface import Ssd, SsdInputs
 
 
 def _forward(inputs: SsdInputs, save: bool) -> tuple[Tensor, Tensor, Tensor]:

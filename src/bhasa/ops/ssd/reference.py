@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bhasa.ops.ssd.twin import per_head, with_recurrence
+from bhasa.ops.ssd.interface import per_head, with_recurrence
 
 
 def recurrence(

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from bhasa.ops.causal_conv.triton import conv_backward, conv_forward
-from bhasa.ops.causal_conv.twin import Conv, ConvInputs
+from bhasa.ops.causal_conv.interface import Conv, ConvInputs
+from bhasa.ops.causal_conv.triton_kernels import conv_backward, conv_forward
 from bhasa.ops.operators import register
 
 

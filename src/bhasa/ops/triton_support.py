@@ -1,4 +1,4 @@
-"""Whether Triton's kernels can run (on a card, or in its interpreter for tests), and what they read."""
+"""Whether Triton's kernels can run (on a GPU, or in its interpreter for tests), and what they read."""
 
 import os
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ def missing(device: torch.device, dtype: torch.dtype) -> str | None:
     if not INSTALLED:
         return "triton is not installed"
     if device.type != ("cpu" if _INTERPRETED else "cuda"):
-        return "it computes on CUDA and ROCm cards"
+        return "it computes on CUDA and ROCm GPUs"
     return None
 
 

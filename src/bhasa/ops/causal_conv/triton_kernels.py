@@ -16,8 +16,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from bhasa.ops.causal_conv.twin import ConvInputs
-from bhasa.ops.triton import rows
+from bhasa.ops.causal_conv.interface import ConvInputs
+from bhasa.ops.triton_support import rows
 
 BLOCK_L, BLOCK_D, WARPS = 32, 64, 8
 """64 channels are a 128-byte line in half precision; 8 numbers a thread are one 16-byte load of it."""

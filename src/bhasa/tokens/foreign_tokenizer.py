@@ -1,10 +1,10 @@
-"""The tokenizer of a model that others trained, made one of ours: our marks at their ids.
+"""The tokenizer of a model that others trained, made one of ours: our special tokens at their ids.
 
-Everywhere here a mark is known by its id, which is its place among `SPECIAL_TOKENS`. A tokenizer from
-elsewhere has other tokens there (GPT-NeoX's has `<|padding|>` and three signs), so its tokens are numbered
-anew: marks first, the tokens they displace where a mark or nothing was before, all others as they were. The
-rows of the embedding have to move along, see `model.vocabulary`. Texts are cut into the same tokens as
-before.
+A special token is known by its id, its place among `SPECIAL_TOKENS`. A tokenizer from elsewhere has other
+tokens there (GPT-NeoX's has `<|padding|>` and three signs), so its tokens are numbered
+anew: special tokens first, the tokens they displace where a special token or nothing was before, all others
+as they were. The rows of the embedding have to move along, see `model.vocabulary`. Texts are cut into the
+same tokens as before.
 """
 
 import json
@@ -24,21 +24,21 @@ REMEDY = (
 )
 
 
-class Adopted(NamedTuple):
-    """A tokenizer with our marks, and where its tokens come from."""
+class Renumbered(NamedTuple):
+    """A tokenizer with our special tokens, and where its tokens come from."""
 
     tokenizer: Tokenizer
     rows: tuple[int | None, ...]
-    """For each id the one it had before; None: a mark that is new."""
+    """For each id the one it had before; None: a special token that is new."""
 
 
-def open_adopted(folder: Path) -> Adopted:
-    """Adopt the tokenizer of a model folder. One that has our marks already stays as it is."""
+def open_foreign(folder: Path) -> Renumbered:
+    """Renumber the tokenizer of a model folder. One that has our special tokens already stays as it is."""
     path = folder / TOKENIZER_FILE
-    return adopt(bpe.load(path, REMEDY), str(path))
+    return renumber_tokens(bpe.load(path, REMEDY), str(path))
 
 
-def adopt(tokenizer: Tokenizer, where: str) -> Adopted:
+def renumber_tokens(tokenizer: Tokenizer, where: str) -> Renumbered:
     """Number the tokens of a BPE tokenizer anew; `where` names it in errors."""
     spec: dict[str, Any] = json.loads(tokenizer.to_str())
     before = tokenizer.get_vocab(with_added_tokens=True)
@@ -56,26 +56,26 @@ def adopt(tokenizer: Tokenizer, where: str) -> Adopted:
         spec["post_processor"] = None  # it would put in tokens by their former ids
     names = {i: token for token, i in after.items()}
     rows = tuple(before.get(names[i]) for i in range(len(after)))
-    return Adopted(Tokenizer.from_str(json.dumps(spec)), rows)
+    return Renumbered(Tokenizer.from_str(json.dumps(spec)), rows)
 
 
 def _numbered_anew(before: dict[str, int]) -> dict[str, int]:
-    """Token to id, in the order of ids: bijective, and different only where a mark is concerned."""
-    marks = {mark: i for i, mark in enumerate(SPECIAL_TOKENS)}
-    size = len(before.keys() | marks.keys())
-    others = {token: i for token, i in before.items() if token not in marks}
-    kept = {token: i for token, i in others.items() if i >= len(marks)}
-    free = sorted(set(range(len(marks), size)) - set(kept.values()))
+    """Token to id, in the order of ids: bijective, only special tokens and those they displace move."""
+    special = {token: i for i, token in enumerate(SPECIAL_TOKENS)}
+    size = len(before.keys() | special.keys())
+    others = {token: i for token, i in before.items() if token not in special}
+    kept = {token: i for token, i in others.items() if i >= len(special)}
+    free = sorted(set(range(len(special), size)) - set(kept.values()))
     displaced = sorted(others.keys() - kept.keys(), key=others.__getitem__)
-    after = marks | kept | dict(zip(displaced, free, strict=True))
+    after = special | kept | dict(zip(displaced, free, strict=True))
     return dict(sorted(after.items(), key=lambda entry: entry[1]))
 
 
 def _added(added: list[dict[str, Any]], ids: dict[str, int]) -> list[dict[str, Any]]:
-    """The tokens that are found before a text is cut, marks among them, by their new ids."""
+    """The tokens that are found before a text is cut, special tokens among them, by their new ids."""
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     entries = {entry["content"]: entry for entry in added}
-    entries |= {mark: {"content": mark, **plain} for mark in SPECIAL_TOKENS}
+    entries |= {token: {"content": token, **plain} for token in SPECIAL_TOKENS}
     return sorted(
         ({**entry, "id": ids[content]} for content, entry in entries.items()), key=lambda entry: entry["id"]
     )

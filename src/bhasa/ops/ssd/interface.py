@@ -1,4 +1,4 @@
-"""What every twin takes and gives, and the parts around the recurrence in plain torch."""
+"""What every implementation takes and gives, and the parts around the recurrence in plain torch."""
 
 from collections.abc import Callable
 from typing import NamedTuple

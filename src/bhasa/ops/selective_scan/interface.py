@@ -1,4 +1,4 @@
-"""What every twin of the scan takes and gives, and the parts around the recurrence in plain torch."""
+"""What each implementation of the scan takes and gives, and what surrounds the recurrence."""
 
 from collections.abc import Callable
 from typing import NamedTuple

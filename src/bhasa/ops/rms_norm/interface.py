@@ -1,4 +1,4 @@
-"""What every twin of the norm takes and gives."""
+"""What every implementation of the norm takes and gives."""
 
 from collections.abc import Callable
 from typing import NamedTuple

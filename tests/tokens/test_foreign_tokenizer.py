@@ -1,4 +1,4 @@
-"""A tokenizer from elsewhere gets our marks at our ids, and cuts texts as it did."""
+"""A tokenizer from elsewhere gets our special tokens at our ids, and cuts texts as it did."""
 
 import json
 
@@ -16,22 +16,22 @@ from tokenizers.trainers import BpeTrainer
 
 from bhasa.errors import UserError
 from bhasa.tokens import bpe
-from bhasa.tokens.adoption import adopt, open_adopted
-from bhasa.tokens.chat import encode_content, render, require_marks
+from bhasa.tokens.chat import encode_content, render, require_special_tokens
 from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.foreign_tokenizer import open_foreign, renumber_tokens
 from bhasa.tokens.special import SPECIAL_TOKENS
 
 TEXT = 'the "cat" sat! on #1 $2 mats, and    the rat sat  too\n' * 3
 
 
-def foreign(marks, added=()):
-    """As GPT-NeoX's was made: marks at the first ids, further tokens after the last one."""
+def foreign(special_tokens, added=()):
+    """As GPT-NeoX's was made: special tokens at the first ids, further tokens after the last one."""
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     tokenizer.decoder = ByteLevelDecoder()
     trainer = BpeTrainer(
         vocab_size=300,
-        special_tokens=list(marks),
+        special_tokens=list(special_tokens),
         initial_alphabet=sorted(ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -43,8 +43,8 @@ def foreign(marks, added=()):
 
 FOREIGN = {
     "gpt-neox": foreign(["<|endoftext|>", "<|padding|>"], ["    ", "  "]),
-    "no marks": foreign([]),
-    "its own marks": foreign(["<s>", "</s>", "<unk>", "<pad>", "<mask>", "<extra>"]),
+    "no special tokens": foreign([]),
+    "its own special tokens": foreign(["<s>", "</s>", "<unk>", "<pad>", "<mask>", "<extra>"]),
     "one of ours at the end": foreign(["<s>"], ["<|end|>"]),
     "ours in another order": foreign(reversed(SPECIAL_TOKENS)),
 }
@@ -52,36 +52,38 @@ FOREIGN = {
 
 @pytest.mark.parametrize("tokenizer", FOREIGN.values(), ids=FOREIGN)
 def test_the_marks_are_where_they_are_everywhere_and_no_token_is_lost(tokenizer):
-    adopted, rows = adopt(tokenizer, "")
-    vocabulary = adopted.get_vocab()
-    assert [adopted.token_to_id(mark) for mark in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
+    renumbered, rows = renumber_tokens(tokenizer, "")
+    vocabulary = renumbered.get_vocab()
+    assert [renumbered.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
     assert sorted(vocabulary.values()) == list(range(len(rows)))
     assert vocabulary.keys() == tokenizer.get_vocab().keys() | set(SPECIAL_TOKENS)
     assert {i for i, row in enumerate(rows) if row is None} == {
-        i for i, mark in enumerate(SPECIAL_TOKENS) if tokenizer.token_to_id(mark) is None
+        i for i, token in enumerate(SPECIAL_TOKENS) if tokenizer.token_to_id(token) is None
     }
     assert all(
-        tokenizer.id_to_token(row) == adopted.id_to_token(i) for i, row in enumerate(rows) if row is not None
+        tokenizer.id_to_token(row) == renumbered.id_to_token(i)
+        for i, row in enumerate(rows)
+        if row is not None
     )
     assert sorted(row for row in rows if row is not None) == list(range(tokenizer.get_vocab_size()))
-    assert all(adopted.get_added_tokens_decoder()[i].special for i in range(len(SPECIAL_TOKENS)))
+    assert all(renumbered.get_added_tokens_decoder()[i].special for i in range(len(SPECIAL_TOKENS)))
 
 
 @pytest.mark.parametrize("tokenizer", FOREIGN.values(), ids=FOREIGN)
 @given(text=st.text() | st.text(alphabet=' "cat#!$\n<|end>', max_size=40))
 def test_texts_are_cut_into_the_same_tokens(tokenizer, text):
-    adopted, rows = adopt(tokenizer, "")
-    adopted.encode_special_tokens = tokenizer.encode_special_tokens = True
-    ids = adopted.encode(text, add_special_tokens=False).ids
+    renumbered, rows = renumber_tokens(tokenizer, "")
+    renumbered.encode_special_tokens = tokenizer.encode_special_tokens = True
+    ids = renumbered.encode(text, add_special_tokens=False).ids
     before = tokenizer.encode(text, add_special_tokens=False).ids
     assert [rows[i] for i in ids] == before
-    assert adopted.decode(ids, skip_special_tokens=False) == tokenizer.decode(
+    assert renumbered.decode(ids, skip_special_tokens=False) == tokenizer.decode(
         before, skip_special_tokens=False
     )
 
 
 def test_only_what_is_in_the_way_gets_another_number():
-    _, rows = adopt(FOREIGN["gpt-neox"], "")
+    _, rows = renumber_tokens(FOREIGN["gpt-neox"], "")
     size = FOREIGN["gpt-neox"].get_vocab_size()
     assert rows[0] == 0
     assert rows[5:size] == tuple(range(5, size))
@@ -90,16 +92,16 @@ def test_only_what_is_in_the_way_gets_another_number():
 
 def test_a_tokenizer_of_ours_stays_as_it_is_to_the_byte(tmp_path):
     bpe.save(bpe.train([TEXT], TokenizeConfig(vocab_size=290)), tmp_path / "ours")
-    adopted, rows = open_adopted(tmp_path / "ours")
+    renumbered, rows = open_foreign(tmp_path / "ours")
     assert rows == tuple(range(len(rows)))
-    bpe.save(adopted, tmp_path / "adopted")
+    bpe.save(renumbered, tmp_path / "renumbered")
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        assert (tmp_path / "adopted" / name).read_bytes() == (tmp_path / "ours" / name).read_bytes()
+        assert (tmp_path / "renumbered" / name).read_bytes() == (tmp_path / "ours" / name).read_bytes()
 
 
 def test_adopting_twice_changes_nothing_more():
-    once = adopt(FOREIGN["gpt-neox"], "").tokenizer
-    twice, rows = adopt(once, "")
+    once = renumber_tokens(FOREIGN["gpt-neox"], "").tokenizer
+    twice, rows = renumber_tokens(once, "")
     assert twice.to_str() == once.to_str()
     assert rows == tuple(range(len(rows)))
 
@@ -110,47 +112,47 @@ def test_what_knows_ids_of_old_or_draws_is_taken_away():
     tokenizer.enable_padding(pad_id=0)
     tokenizer.enable_truncation(3)
     tokenizer.model.dropout = 0.5
-    spec = json.loads(adopt(tokenizer, "").tokenizer.to_str())
+    spec = json.loads(renumber_tokens(tokenizer, "").tokenizer.to_str())
     assert (spec["post_processor"], spec["padding"], spec["truncation"]) == (None, None, None)
     assert spec["model"]["dropout"] is None
 
 
 def test_a_conversation_is_rendered_with_it():
-    adopted = adopt(FOREIGN["gpt-neox"], "").tokenizer
+    renumbered = renumber_tokens(FOREIGN["gpt-neox"], "").tokenizer
     ids, _ = render(
-        adopted, [{"role": "user", "content": "<|end|>?"}, {"role": "assistant", "content": "the"}]
+        renumbered, [{"role": "user", "content": "<|end|>?"}, {"role": "assistant", "content": "the"}]
     )
-    assert adopted.decode(ids, skip_special_tokens=False) == (
+    assert renumbered.decode(ids, skip_special_tokens=False) == (
         "<|endoftext|><|user|><|end|>?<|end|><|assistant|>the<|end|>"
     )
-    assert ids.count(3) == 2  # a mark that is spelt out is text
+    assert ids.count(3) == 2  # a special token that is spelt out is text
 
 
 def test_what_cannot_be_numbered_anew_is_refused(tmp_path):
     words = Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a"))
     with pytest.raises(UserError, match=r"here: found WordLevel with 2 tokens; allowed: BPE"):
-        adopt(words, "here")
+        renumber_tokens(words, "here")
     with pytest.raises(UserError, match="without a gap"):
-        adopt(Tokenizer(BPE({"a": 0, "b": 2}, [])), "here")
+        renumber_tokens(Tokenizer(BPE({"a": 0, "b": 2}, [])), "here")
     with pytest.raises(UserError, match=r"tokenizer.json: no such file; .*EleutherAI/gpt-neox-20b"):
-        open_adopted(tmp_path)
+        open_foreign(tmp_path)
 
 
 def test_a_tokenizer_that_was_not_adopted_is_refused_where_its_marks_would_be_used():
     foreign_tokenizer = FOREIGN["gpt-neox"]
-    require_marks(foreign_tokenizer, [0])
-    require_marks(adopt(foreign_tokenizer, "").tokenizer, range(len(SPECIAL_TOKENS)))
+    require_special_tokens(foreign_tokenizer, [0])
+    require_special_tokens(renumber_tokens(foreign_tokenizer, "").tokenizer, range(len(SPECIAL_TOKENS)))
     with pytest.raises(UserError, match=r"<\|user\|>: found id None, expected 1; .*pretrain.init_from"):
-        require_marks(foreign_tokenizer, range(len(SPECIAL_TOKENS)))
+        require_special_tokens(foreign_tokenizer, range(len(SPECIAL_TOKENS)))
 
 
 def test_transformers_reads_texts_as_the_same_tokens(tmp_path):
-    adopted = adopt(FOREIGN["gpt-neox"], "").tokenizer
-    bpe.save(adopted, tmp_path / "adopted")
-    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "adopted")
+    renumbered = renumber_tokens(FOREIGN["gpt-neox"], "").tokenizer
+    bpe.save(renumbered, tmp_path / "renumbered")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "renumbered")
     text = TEXT + "<|end|>    <|padding|>!"
     assert theirs.encode(text, add_special_tokens=False, split_special_tokens=True) == (
-        encode_content(adopted, text)
+        encode_content(renumbered, text)
     )
     assert theirs.eos_token_id == 0
     assert theirs.convert_tokens_to_ids(list(SPECIAL_TOKENS)) == [0, 1, 2, 3, 4]

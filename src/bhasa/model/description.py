@@ -7,7 +7,7 @@ from bhasa.model.config import ModelConfig
 NAMES = {"mamba": "Mamba", "mamba2": "Mamba-2", "attention": "attention", "mlp": "MLP"}
 
 
-def draw(config: ModelConfig) -> str:
+def describe_layers(config: ModelConfig) -> str:
     """Such as `(4 Mamba-2 -> attention -> 3 Mamba-2) x 3`: one period, and how often it comes."""
     layers, total = config.layers, config.n_layer
     period = next(n for n in range(1, total + 1) if layers == layers[:n] * (total // n))

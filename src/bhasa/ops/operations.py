@@ -1,4 +1,4 @@
-"""Which twin each operation uses on a device: what provenance names and `bhasa doctor` shows."""
+"""Which implementation each operation uses on a device: what provenance names and `bhasa doctor` shows."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,12 @@ OPERATIONS: Mapping[str, Backends] = {  # type: ignore[type-arg]  # of any signa
 }
 
 
-def chosen(device: torch.device, backend: str = "auto") -> dict[str, str]:
-    """The twin of each operation in float32; the native ones with their instruction set."""
+def implementations(device: torch.device, backend: str = "auto") -> dict[str, str]:
+    """The implementation of each operation in float32; the native ones with their instruction set."""
     OPERATIONS["selective_scan"].resolve(backend, device)  # refuses one that cannot run
-    names = {name: twins.resolve(twins.known(backend), device) for name, twins in OPERATIONS.items()}
+    names = {name: backends.resolve(backends.known(backend), device) for name, backends in OPERATIONS.items()}
     native_name = f"native {native.choose('')}"
-    return {name: native_name if twin == "native" else twin for name, twin in names.items()}
+    return {
+        name: native_name if implementation == "native" else implementation
+        for name, implementation in names.items()
+    }

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from bhasa.ops.operators import register
-from bhasa.ops.selective_scan.triton import CHUNK, scan_backward, scan_forward
-from bhasa.ops.selective_scan.twin import Scan, ScanInputs
+from bhasa.ops.selective_scan.interface import Scan, ScanInputs
+from bhasa.ops.selective_scan.triton_kernels import CHUNK, scan_backward, scan_forward
 
 
 def _fake(inputs: ScanInputs, save: bool) -> tuple[Tensor, Tensor, Tensor]:

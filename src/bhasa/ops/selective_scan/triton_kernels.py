@@ -18,8 +18,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from bhasa.ops.selective_scan.twin import ScanInputs
-from bhasa.ops.triton import rows
+from bhasa.ops.selective_scan.interface import ScanInputs
+from bhasa.ops.triton_support import rows
 
 CHUNK = 32
 """Steps between kept states: training keeps n / CHUNK numbers per token and channel for them."""

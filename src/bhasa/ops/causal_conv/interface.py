@@ -1,4 +1,4 @@
-"""What every twin of the convolution takes and gives, and the parts around the sums in plain torch."""
+"""What each implementation of the convolution takes and gives, and what surrounds the sums."""
 
 from collections.abc import Callable
 from typing import NamedTuple
