@@ -8,6 +8,8 @@ import torch
 import transformers
 from peft import PeftModel
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bhasa import bundle
 from bhasa.errors import BhasaError, UserError
@@ -186,3 +188,39 @@ def test_an_untied_output_learns_the_marks_of_a_conversation_too(make_config, id
     torch.testing.assert_close(merged(ids)[0], expected, rtol=1e-4, atol=1e-4)
     changed = (merged.lm_head.weight != before).any(dim=1).nonzero().flatten().tolist()
     assert changed == list(adapters.SPECIAL_TOKEN_IDS)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Numbers in the largest result of any operation."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        results = function(*args, **kwargs or {})
+        tensors = [leaf for leaf in tree_leaves(results) if isinstance(leaf, torch.Tensor)]
+        self.numel = max([self.numel, *(tensor.numel() for tensor in tensors)])
+        return results
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_loss_of_an_adapted_model_never_holds_all_logits_and_is_the_plain_one(make_config, tied):
+    config = ModelConfig(d_model=16, n_layer=1, vocab_size=20_000, d_state=4, tie_embeddings=tied)
+    model = build(config, seed=0)
+    adapters.attach(model, make_config(), seed=1)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    with torch.no_grad():
+        for number, parameter in enumerate(trained.values()):  # as after some steps: nothing is zero
+            parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
+    ids = torch.randint(config.vocab_size, (2, 513), generator=torch.Generator().manual_seed(0))
+    ids[:, ::7] = adapters.SPECIAL_TOKEN_IDS[0]
+    with LargestTensor() as largest:
+        loss = model.loss(ids[:, :-1], ids[:, 1:])
+        gradients = torch.autograd.grad(loss, list(trained.values()))
+    assert largest.numel <= config.vocab_size * config.d_model
+    plain = F.cross_entropy(model(ids[:, :-1])[0].flatten(0, 1), ids[:, 1:].flatten(), reduction="sum")
+    torch.testing.assert_close(loss, plain)
+    for name, found, expected in zip(
+        trained, gradients, torch.autograd.grad(plain, list(trained.values())), strict=True
+    ):
+        assert expected.any(), name
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)

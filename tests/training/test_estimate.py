@@ -69,9 +69,44 @@ def test_the_memory_of_a_step_is_estimated_within_a_factor_of_two(architecture, 
     assert 0.5 < float(ratio.stdout) < 2
 
 
+FINETUNE = """
+import torch
+from bhasa.finetuning import adapters
+from bhasa.finetuning.config import FinetuneConfig
+from bhasa.model.config import ModelConfig
+from bhasa.model.language_model import build
+from bhasa.training.estimate import training_bytes
+
+def memory_bytes(which):
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return 1024 * int(status[which].split()[0])
+
+torch.set_num_threads(1)
+ids, n = torch.ones(4, 512, dtype=torch.int64), 50_280
+config = ModelConfig(d_model=128, n_layer=2, vocab_size=n)
+before = memory_bytes("VmRSS")
+model = build(config, seed=0)
+tuning = FinetuneConfig(context_length=512, tokens_per_step=2048, learning_rate=1e-3, rank=8, alpha=16.0,
+                        targets=("in_proj",))
+adapters.attach(model, tuning, seed=0)
+model.train().loss(ids, ids).backward()
+trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+estimate = training_bytes(
+    config, parameters=model.num_parameters(), trained=trained, tokens=2048, checkpointing=False)
+print(estimate / (memory_bytes("VmHWM") - before))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's account of memory")
+@pytest.mark.slow
+def test_the_memory_of_fine_tuning_with_a_large_vocabulary():
+    ratio = subprocess.run([sys.executable, "-c", FINETUNE], capture_output=True, text=True, check=True)
+    assert 0.5 < float(ratio.stdout) < 2
+
+
 def test_more_of_anything_needs_more_and_checkpointing_less():
     config = ModelConfig(d_model=64, n_layer=8, vocab_size=1000)
-    values = {"parameters": 1000, "trained": 500, "tokens": 4096, "checkpointing": False}
+    values = {"parameters": 5000, "trained": 500, "tokens": 4096, "checkpointing": False}
     base = training_bytes(config, **values)
     assert training_bytes(config, **values | {"tokens": 8192}) > base
     assert training_bytes(config, **values | {"trained": 1000}) > base

@@ -151,13 +151,24 @@ class LanguageModel(nn.Module):
     ) -> Tensor:
         """Cross-entropy summed over the targets (b, l) that are not `ignore_index`, in nats, float32."""
         hidden, _ = self.backbone(input_ids, None, segment_ids)
-        if type(self.lm_head) is nn.Linear:
+        weight = self._head_weight()
+        if weight is not None:
             return cross_entropy.cross_entropy(
-                hidden, self.lm_head.weight, targets, ignore_index=ignore_index, backend=self.loss_backend
+                hidden, weight, targets, ignore_index=ignore_index, backend=self.loss_backend
             )
         # An adapter is around it, so only its own forward gives the logits.
         logits = self.logits(hidden).flatten(0, 1)
         return F.cross_entropy(logits, targets.flatten(), ignore_index=ignore_index, reduction="sum")
+
+    def _head_weight(self) -> Tensor | None:
+        """The matrix (V, d_model) that makes the logits; None where they are more than a product with one.
+
+        Fine-tuning trains some rows alone: peft then puts a `token_adapter` around the module, whose `weight`
+        is the matrix with those rows replaced, and differentiable in them.
+        """
+        if type(self.lm_head) is nn.Linear or hasattr(self.lm_head, "token_adapter"):
+            return self.lm_head.weight
+        return None
 
     @torch.no_grad()
     def token_losses(

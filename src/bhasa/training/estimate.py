@@ -46,11 +46,13 @@ def training_bytes(
 
     Weights and, where trained, gradient and two moments; the activations that backward needs with the fused
     operations, and about twice as many for the layer that is being differentiated; one block of logits.
+    Where some rows of the vocabulary are trained alone, also the matrix with these rows, and its gradient.
     """
     layers = [_activations(config, mixer) for mixer in config.layers]
     kept = 2 * max(layers) + (max(layers) if checkpointing else sum(layers)) + config.n_layer * config.d_model
     logits = min(tokens * config.vocab_size, max(LOGITS, config.vocab_size))
-    return 4.0 * (parameters + 3 * trained + tokens * kept + logits)
+    rows_alone = 2 * config.vocab_size * config.d_model if trained < parameters else 0
+    return 4.0 * (parameters + 3 * trained + tokens * kept + logits + rows_alone)
 
 
 def _activations(config: ModelConfig, mixer: str) -> int:
