@@ -6,18 +6,21 @@ export DVC_NO_ANALYTICS = 1
 # As in cli.py: tests that share the cores with other work are several times faster.
 export GOMP_SPINCOUNT = 2000
 
-.PHONY: repro test setup lock ui clean
+.PHONY: repro test test-all setup lock ui clean
 .DEFAULT_GOAL := repro
 
 repro: setup  ## from data/raw to models/export
 	bhasa check
 	dvc repro
 
-test: setup  ## lint, types and tests
+test: setup  ## lint, types and the quick tests: minutes
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest -m "not slow"
+
+test-all: test  ## the slow tests too: pipelines in clean clones, benchmarks, kills
+	pytest -m slow
 
 setup: .venv/installed  ## only the environment
 

@@ -30,6 +30,7 @@ def check(figures: dict, programs: set[str]) -> None:
         assert row["figure"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # what peers warn about is theirs
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_table_measures_all_programs_and_their_errors(name: str, tmp_path: Path) -> None:
@@ -43,6 +44,7 @@ def test_a_table_measures_all_programs_and_their_errors(name: str, tmp_path: Pat
     assert figures["title"] in tables.render(tmp_path)
 
 
+@pytest.mark.slow
 def test_time_to_loss_trains_both_programs_in_their_own_processes(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("to be, or not to be, that is the question: " * 200)
@@ -53,6 +55,7 @@ def test_time_to_loss_trains_both_programs_in_their_own_processes(tmp_path: Path
     assert all("of 1 reached it" in row["note"] for row in figures["rows"])
 
 
+@pytest.mark.slow
 def test_families_are_trained_for_the_same_time(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("to be, or not to be, that is the question: " * 200)
@@ -62,6 +65,7 @@ def test_families_are_trained_for_the_same_time(tmp_path: Path) -> None:
     assert {row["seconds"]["median"] for row in figures["rows"]} == {1.0}
 
 
+@pytest.mark.slow
 def test_a_missing_peer_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "has_mambapy", lambda: False)
     from benchmarks import options, scan

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="test_triton.py runs on the GPU")
 def test_the_triton_kernels_in_the_interpreter():

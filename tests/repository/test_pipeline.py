@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # DVC and MLflow run in processes of their own; MLflow's client warns about itself while it is imported here.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
 STAGES = ["ingest", "tokenize", "pretrain", "finetune", "evaluate", "export"]
 

@@ -85,6 +85,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): (folder / path).read_bytes() for path in paths if path.parts[0] != ".bhasa"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_that_cannot_write_says_so_once_and_leaves_what_stood_there(project, stage):
     before = contents(project)

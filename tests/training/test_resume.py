@@ -49,6 +49,7 @@ def unbroken(tmp_path_factory):
     return {name: (folder / "out" / name).read_bytes() for name in FILES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
 def test_whatever_happens_on_the_way_the_result_is_the_same_to_the_byte(tmp_path, unbroken, chain):
     for fault, number, code in chain:
