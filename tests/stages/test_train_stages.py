@@ -17,6 +17,7 @@ from bhasa.tokens.config import TokenizeConfig
 from bhasa.tokens.shards import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
+from bhasa.training.loop import Run
 
 HARDWARE = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
 TEXTS = [f"def number_{i}(x):\n    return x + {i}\n" * 4 for i in range(40)]
@@ -106,42 +107,50 @@ def test_both_stages_learn_and_repeat_to_the_byte(inputs, tmp_path):
     assert not list((tmp_path / ".bhasa/ckpt").glob("*/*")), "state of finished runs must go"
 
 
-class Observer(NullTracker):
-    """Notes the steps it hears of, and interrupts the run at one of them."""
+@pytest.fixture
+def observe(monkeypatch):
+    """A function that lists the steps recorded from now on, and interrupts the run at one of them."""
+    record = Run.record
 
-    def __init__(self, interrupt_at: int | None = None) -> None:
-        self.steps: list[int] = []
-        self.interrupt_at = interrupt_at
+    def start(interrupt_at=None):
+        steps = []
 
-    def log_metrics(self, values, step=0):
-        if "loss" in values:
-            self.steps.append(step)
-            if step == self.interrupt_at:
-                raise KeyboardInterrupt
+        def observed(run, step, **values):
+            record(run, step, **values)
+            if "loss" in values:
+                steps.append(step)
+                if step == interrupt_at:
+                    raise KeyboardInterrupt
+
+        monkeypatch.setattr(Run, "record", observed)
+        return steps
+
+    return start
 
 
-def test_interrupted_stages_go_on_from_their_checkpoint_to_the_same_bytes(inputs, tmp_path):
+def test_interrupted_stages_go_on_from_their_checkpoint_to_the_same_bytes(inputs, tmp_path, observe):
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     run_pretrain(inputs, straight)
     base = Path(shutil.copytree(straight / "base", tmp_path / "base"))
     run_finetune(inputs, straight, base=base)
     for run, paths in ((run_pretrain, {}), (run_finetune, {"base": base})):
+        observe(interrupt_at=3)
         with pytest.raises(KeyboardInterrupt):
-            run(inputs, resumed, tracker=Observer(interrupt_at=3), **paths)
-        observer = Observer()
-        run(inputs, resumed, tracker=observer, **paths)
-        assert observer.steps[0] == 3  # the newest checkpoint is of step 2
+            run(inputs, resumed, **paths)
+        steps = observe()
+        run(inputs, resumed, **paths)
+        assert steps[0] == 3  # the newest checkpoint is of step 2
     assert journal.sha256_folder(straight) == journal.sha256_folder(resumed)
 
 
-def test_a_failure_to_write_the_model_costs_no_training(inputs, tmp_path):
+def test_a_failure_to_write_the_model_costs_no_training(inputs, tmp_path, observe):
     (tmp_path / "out").write_text("a file where a folder must be")
     with pytest.raises(OSError, match="out"):
         run_pretrain(inputs, tmp_path / "out")
     (tmp_path / "out").unlink()
-    observer = Observer()
-    assert run_pretrain(inputs, tmp_path / "out", tracker=observer)["steps"] == 6
-    assert observer.steps == []
+    steps = observe()
+    assert run_pretrain(inputs, tmp_path / "out")["steps"] == 6
+    assert steps == []
 
 
 def test_the_curves_hold_every_step(inputs, tmp_path):

@@ -22,6 +22,7 @@ from bhasa.tokens.loader import Batch
 from bhasa.training.config import TrainingConfig
 from bhasa.training.curves import write_curves
 from bhasa.training.fit import fit
+from bhasa.training.loop import Run
 
 STEPS = 14
 
@@ -35,7 +36,7 @@ class Batches:
         return Batch(tokens[:, :-1], tokens[:, 1:], np.zeros_like(tokens[:, 1:]))
 
 
-def run(output, observe=lambda values, step: None):
+def run(output):
     config = TrainingConfig(
         context_length=16,
         tokens_per_step=48,
@@ -57,7 +58,6 @@ def run(output, observe=lambda values, step: None):
         train_batches=Batches(),
         validation_batches=Batches(),
         facts={},
-        observe=observe,
     ) as events:
         write_curves(events, output / "curves")
         with journal.publish(output / "model.safetensors") as draft:
@@ -77,17 +77,26 @@ def die_at_rename(number):
     sys.addaudithook(count)
 
 
+def signal_at_step(signum, number):
+    record = Run.record
+
+    def record_and_signal(self, step, **values):
+        record(self, step, **values)
+        if "loss" in values and step == number:
+            os.kill(os.getpid(), signum)
+
+    Run.record = record_and_signal
+
+
 def main():
     output, *fault = sys.argv[1:]
 
-    def observe(values, step):
-        if fault and fault[0] != "rename" and "loss" in values and step == int(fault[1]):
-            os.kill(os.getpid(), signal.Signals[fault[0]])
-
     if fault and fault[0] == "rename":
         die_at_rename(int(fault[1]))
+    elif fault:
+        signal_at_step(signal.Signals[fault[0]], int(fault[1]))
     try:
-        run(Path(output), observe)
+        run(Path(output))
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(stopped.exit_code)

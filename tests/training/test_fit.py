@@ -11,28 +11,33 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.training import fit as fit_module
 from bhasa.training.fit import fit
+from bhasa.training.loop import Run
 
 HARDWARE = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
 
 
 @pytest.fixture
-def start(workspace, batches, config):
+def start(workspace, batches, config, monkeypatch):
     """Start a run that ends without success at `stop`; returns the steps that it did."""
+
+    record = Run.record
 
     def run(*, stop, **facts):
         steps = []
 
-        def observe(values, step):
+        def observe(run, step, **values):
+            record(run, step, **values)
             if "loss" in values:
                 steps.append(step)
                 if step == stop:
                     raise KeyboardInterrupt
 
+        monkeypatch.setattr(Run, "record", observe)
         model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=40, d_state=4), seed=0)
         arguments = {"train_batches": batches, "validation_batches": batches, "facts": facts}
         with (
             pytest.raises(KeyboardInterrupt),
-            fit("run", model, config, steps=9, seed=1, hardware=HARDWARE, observe=observe, **arguments),
+            fit("run", model, config, steps=9, seed=1, hardware=HARDWARE, **arguments),
         ):
             pass
         return steps

@@ -17,12 +17,14 @@ def start(tmp_path, make_stepper, batches, config):
     def run(steps=7, observe=lambda values, step: None, **options):
         observed = []
 
-        def both(values, step):
-            observed.append((step, *values))
-            observe(values, step)
+        class Observed(Run):
+            def record(self, step, **values):
+                super().record(step, **values)
+                observed.append((step, *values))
+                observe(values, step)
 
         stepper = make_stepper(**options)
-        events = train(stepper, Run("test", config, steps, batches, batches, tmp_path / "run", both))
+        events = train(stepper, Observed("test", config, steps, batches, batches, tmp_path / "run"))
         return events, observed, stepper
 
     return run

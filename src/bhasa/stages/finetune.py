@@ -107,7 +107,7 @@ def run(
         train_batches=train,
         validation_batches=validation,
         facts={"tokens": data, "base": weights},
-        observe=tracker.log_metrics,
+        follow=tracker.follow,
     ) as events:
         adapters.save(adapted, adapter, base=base)
         trained = adapted.get_nb_trainable_parameters()[0]

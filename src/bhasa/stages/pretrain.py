@@ -111,7 +111,7 @@ def run(
         train_batches=WindowLoader(train, training.context_length, seed=derive(seed, "order")),
         validation_batches=WindowLoader(validation, training.context_length, seed=None),
         facts={"tokens": data, **origin},
-        observe=tracker.log_metrics,
+        follow=tracker.follow,
     ) as events:
         bundle.save(base, model, tokenizer=tokenizer, provenance=provenance)
         metrics = {"parameters": model.num_parameters(), **summary(events)}

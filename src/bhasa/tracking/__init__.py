@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +37,9 @@ class Tracker(Protocol):
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Numbers at a step. After a restart the steps that were logged before are passed over."""
+
+    def follow(self, journal: Path) -> AbstractContextManager[object]:
+        """Tell of what a run writes into its journal while the block lasts, beside it."""
 
     def log_text(self, name: str, text: str) -> None:
         """A text kept with the run as the file `name`."""
@@ -70,10 +73,13 @@ class Tracker(Protocol):
 
 
 class NullTracker:
-    """Tells nobody."""
+    """No-op tracker."""
 
     def log_params(self, values: Mapping[str, Any]) -> None: ...
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None: ...
+    def follow(self, journal: Path) -> AbstractContextManager[object]:
+        return nullcontext()
+
     def log_text(self, name: str, text: str) -> None: ...
     def log_file(self, path: Path) -> None: ...
     def log_folder(self, path: Path) -> None: ...

@@ -10,8 +10,8 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
@@ -24,6 +24,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from bhasa.errors import Stopped
+from bhasa.journal import Journal
 from bhasa.params import read_mapping
 from bhasa.tracking import warn
 from bhasa.tracking.store import Place
@@ -86,6 +87,14 @@ class MlflowRun:
         self.buffer += [_metric(name, values[name], step) for name in fresh]
         if len(self.buffer) >= METRICS_PER_CALL or time.monotonic() - self.flushed >= FLUSH_SECONDS:
             self._flush()
+
+    @contextmanager
+    def follow(self, journal: Path) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            for event in Journal(journal).read():
+                self.log_metrics({key: value for key, value in event.items() if key != "step"}, event["step"])
 
     @_harmless
     def log_text(self, name: str, text: str) -> None:

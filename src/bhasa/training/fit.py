@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from bhasa.hardware import HardwareProfile, machine
@@ -10,7 +10,7 @@ from bhasa.model.language_model import LanguageModel
 from bhasa.training import checkpoint
 from bhasa.training.config import TrainingConfig
 from bhasa.training.estimate import announce
-from bhasa.training.loop import Event, Observer, Run, train
+from bhasa.training.loop import Event, Follow, Run, train
 from bhasa.training.optimizer import build_optimizer
 from bhasa.training.step import Batches, Stepper
 
@@ -27,7 +27,7 @@ def fit(
     train_batches: Batches,
     validation_batches: Batches,
     facts: Mapping[str, Any],
-    observe: Observer,
+    follow: Follow = nullcontext,
 ) -> Iterator[list[Event]]:
     """Train `model` in place; yields the journal's events to a block that writes what the run was for.
 
@@ -57,7 +57,7 @@ def fit(
     }
     with checkpoint.run_folder(name, checkpoint.fingerprint(identity)) as folder:
         checkpoint.require_space(folder, model)
-        run = Run(name, config, steps, train_batches, validation_batches, folder, observe)
+        run = Run(name, config, steps, train_batches, validation_batches, folder, follow)
         if steps:
             announce(stepper, run)
         events = train(stepper, run)

@@ -1,7 +1,8 @@
 """The loop: decides when to validate, save, report and stop. What one step does is in `step.py`."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ from bhasa.training.signals import stop_requests
 from bhasa.training.step import Batches, Stepper, mean_loss
 
 Event = dict[str, Any]
-Observer = Callable[[Mapping[str, float], int], None]
+Follow = Callable[[Path], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: its data, its length, where it keeps its state and who watches."""
+    """One training run: its data, its length, where it keeps its state and who follows."""
 
     name: str
     config: TrainingConfig
@@ -30,8 +31,8 @@ class Run:
     validation: Batches
     folder: Path
     """Locked folder for checkpoints and the journal."""
-    observe: Observer
-    """Called with the values and the step of each journal event: a projection, such as tracking."""
+    follow: Follow = nullcontext
+    """Gives a context around the training for whoever reads the journal meanwhile, such as tracking."""
 
     @property
     def journal(self) -> Journal:
@@ -39,7 +40,6 @@ class Run:
 
     def record(self, step: int, **values: float) -> None:
         self.journal.append({"step": step, **values})
-        self.observe(values, step)
 
 
 def train(stepper: Stepper, run: Run) -> list[Event]:
@@ -50,6 +50,7 @@ def train(stepper: Stepper, run: Run) -> list[Event]:
     tokens = run.config.tokens_per_step
     done = _resume(stepper, run)
     with (
+        run.follow(run.journal.path),
         stop_requests() as stop_signal,
         progress.progress(run.name, run.steps * tokens, "tokens", done=done * tokens) as bar,
     ):
