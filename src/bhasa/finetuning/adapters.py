@@ -20,6 +20,16 @@ from bhasa.tokens.special import ASSISTANT, END_OF_TURN, SYSTEM, USER
 
 SPECIAL_TOKEN_IDS = (USER, ASSISTANT, END_OF_TURN, SYSTEM)
 
+CHECKED_ROWS = 4
+"""Rows on which losses are compared before and after, whatever the micro-batch."""
+TOLERANCE = 1e-5
+"""How far two losses in float32 may differ, relative to them, and count as equal.
+
+A merged weight is rounded once more than what it stands for, by 2^-24 of itself, at random; in the mean over
+the tokens of a few rows that was at most 1.2e-7, one unit of a float32 loss, at up to 48 layers or a width of
+1,024. This is 80 times as much, and less than one bypassed adapter does.
+"""
+
 
 def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftModel:
     """Put adapters into `model` in place and freeze the rest; returns peft's handle on it."""
@@ -40,27 +50,27 @@ def _vocabulary_matrices(model: LanguageModel) -> tuple[str, ...]:
     return ("embeddings",) if model.config.tie_embeddings else ("embeddings", "lm_head")
 
 
-def require_equal(loss: float, expected: float, *, tolerance: float) -> None:
-    """Fresh adapters and merging must change nothing: another loss means that something bypasses them."""
-    if not abs(loss - expected) <= tolerance * expected:
+def require_equal(loss: float, expected: float) -> None:
+    """Fresh adapters and merging must change nothing: another loss means that something bypasses them.
+
+    Both are of the same rows, in float32.
+    """
+    if not abs(loss - expected) <= TOLERANCE * expected:
         raise BhasaError(
             f"the loss is {loss!r} where it must be {expected!r}: an adapter is bypassed. "
             "This is a fault of bhasa, not of your input"
         )
 
 
-def save(adapted: PeftModel, folder: Path, *, base: Path) -> None:
+def write(adapted: PeftModel, folder: Path, *, base: Path) -> None:
     """Write the adapter as a peft folder whose bytes repeat."""
     adapted.peft_config["default"].base_model_name_or_path = base.as_posix()
-    with journal.publish(folder) as draft:
-        adapted.save_pretrained(str(draft), save_embedding_layers=False)  # "auto" would ask the hub
-        (draft / "README.md").unlink(missing_ok=True)  # peft's template, all blanks
-        path = draft / "adapter_config.json"
-        values = json.loads(path.read_text(encoding="utf-8"))
-        values["target_modules"] = sorted(
-            values["target_modules"]
-        )  # a set: its order changes from run to run
-        journal.write_json(path, dict(sorted(values.items())))
+    adapted.save_pretrained(str(folder), save_embedding_layers=False)  # "auto" would ask the hub
+    (folder / "README.md").unlink(missing_ok=True)  # peft's template, all blanks
+    path = folder / "adapter_config.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["target_modules"] = sorted(values["target_modules"])  # a set: its order changes from run to run
+    journal.write_json(path, dict(sorted(values.items())))
 
 
 def merge(adapted: PeftModel) -> LanguageModel:
