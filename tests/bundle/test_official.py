@@ -75,7 +75,7 @@ def test_what_the_weights_contradict_is_put_right_and_said(
 ):
     rewrite(official, **changes)
     loaded = bundle.load(official)
-    assert "contradicts its weights, which are believed" in capsys.readouterr().err
+    assert "contradicts its weights, which are used" in capsys.readouterr().err
     assert loaded.config == model.config
     require_same(loaded, model)
 
@@ -128,7 +128,7 @@ def test_what_is_not_ours_is_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pattern": "M*", "attention": AttentionConfig(num_heads=4)}, "it mixes attention, mamba"),
+        ({"pattern": "M*", "attention": AttentionConfig(num_heads=4)}, "it has layers of attention, mamba"),
         ({"norm_eps": 1e-6}, "norm_eps 1e-06"),
         ({"d_intermediate": 100}, "only multiples of 128"),
     ],

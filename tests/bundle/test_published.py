@@ -89,7 +89,7 @@ def test_a_file_with_few_keys_has_their_defaults():
     assert (config.vocab_size, config.tie_embeddings) == (theirs.vocab_size, theirs.tie_word_embeddings)
 
 
-def test_the_inner_width_is_believed_and_expand_is_not():
+def test_the_inner_width_counts_and_expand_does_not():
     """Falcon-Mamba's published file says expand 16 and means 2."""
     assert from_published(written(**SMALL) | {"expand": 16}, "").expand == 2
 
@@ -168,9 +168,9 @@ def test_the_line_names_each_key_as_the_file_does_with_both_values(folder, rewri
     rewrite(folder, hidden_size=4096, conv_kernel=None)
     bundle.load(folder)
     said = capsys.readouterr().err
-    assert " and not 4096" in said
+    assert ", the file has 4096" in said
     assert "hidden_size is " in said
-    assert "conv_kernel is 3 and not said" in said
+    assert "conv_kernel is 3, the file has none" in said
 
 
 def test_groups_follow_from_the_states_or_the_other_way_round_but_not_from_neither():

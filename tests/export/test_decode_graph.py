@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from bhasa.export.decode_graph import build_decode_graph, input_names, output_names
-from bhasa.export.graph import BUILDERS, Graph
+from bhasa.export.graph import Graph, builder
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel, build
-from bhasa.model.mixers import MIXERS, State
+from bhasa.model.mixers.protocol import State
 
 
 def assert_steps_agree(model: LanguageModel, state: State, *, steps: int) -> None:
@@ -44,15 +44,11 @@ def test_rows_that_have_read_texts_of_different_length_go_on_each_from_its_own(c
     assert_steps_agree(model, state, steps=8)
 
 
-def test_every_mixer_has_a_builder() -> None:
-    assert BUILDERS.keys() == MIXERS.keys()
-
-
 def test_a_layer_remembers_what_its_mixer_does(config: ModelConfig) -> None:
     model = build(config, seed=1)
     for mixer, begins in zip(config.layers, model.initial_state(2), strict=True):
         found = [
-            (state.kind, (2, *state.initial_shape), state.dtype) for state in BUILDERS[mixer].states(config)
+            (state.kind, (2, *state.initial_shape), state.dtype) for state in builder(mixer).states(config)
         ]
         assert found == [
             (name.removesuffix("s"), tuple(part.shape), str(part.dtype).removeprefix("torch."))

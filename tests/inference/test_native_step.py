@@ -250,7 +250,7 @@ def slow(**values):
         (lambda: with_another("norm", nn.LayerNorm(48)), "norm is a LayerNorm"),
         (lambda: with_another("norm2", nn.LayerNorm(48)), "norm2 is a LayerNorm"),
         (lambda: with_another("mlp", nn.Linear(48, 48)), "mlp is a Linear"),
-        (lambda: with_another("mixer", Other(random_model().config)), "Other and none of Mamba, Mamba2"),
+        (lambda: with_another("mixer", Other(random_model().config)), "mixer is a Other"),
         (with_other_block, "a block is a OtherBlock"),
         (lambda: random_model(dropout=0.1).train(), "drops"),
         (slow, "backend is reference"),

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build, outline
-from bhasa.model.mixers import State, map_state
 from bhasa.model.mixers.attention import AttentionState
+from bhasa.model.mixers.protocol import State, map_state
 from bhasa.ops import selective_scan
 
 SMALL = ModelConfig(d_model=16, n_layer=2, vocab_size=50, d_state=4)
@@ -308,3 +308,14 @@ def test_an_outline_has_the_names_and_shapes_and_draws_nothing(family):
     found = {name: p.shape for name, p in outline(config).state_dict().items()}
     assert torch.equal(torch.get_rng_state(), before)
     assert found == {name: p.shape for name, p in build(config, seed=0).state_dict().items()}
+
+
+def test_the_size_of_a_state_is_what_each_mixer_says(config, ids):
+    model = build(config, seed=0).eval()
+    for length in (0, 1, 5, 70):
+        state = model.initial_state(1)
+        if length:
+            with torch.inference_mode():
+                _, state = model(ids[:1, :length])
+        for block, layer in zip(model.backbone.layers, state, strict=True):
+            assert block.mixer.state_bytes(length) == sum(part.nbytes for part in layer)

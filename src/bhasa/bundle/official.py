@@ -8,29 +8,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from bhasa.bundle.published import limit
+from bhasa.bundle.mixers import PublishedMixer, published_mixers
+from bhasa.bundle.mixers.mamba2 import limit
 from bhasa.bundle.sizes import agree
 from bhasa.bundle.weights import Shapes
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
 
-# Ours to theirs, of `ssm_cfg`, by the layer it describes; with the defaults there that are not ours.
-_MIXER = {
-    "d_state": "d_state",
-    "d_conv": "d_conv",
-    "expand": "expand",
-    "use_bias": "bias",
-    "conv_bias": "conv_bias",
-    "dt_min": "dt_min",
-    "dt_max": "dt_max",
-    "dt_init_floor": "dt_init_floor",
-}
-_MIXERS: dict[str, dict[str, str]] = {
-    "mamba": _MIXER | {"dt_rank": "dt_rank"},
-    "mamba2": _MIXER | {"headdim": "headdim", "ngroups": "ngroups", "dt_limit": "dt_limit"},
-}
-_DEFAULTS: dict[str, dict[str, Any]] = {"mamba": {}, "mamba2": {"d_state": 128}}
-_LAYERS = {"Mamba1": "mamba", "Mamba2": "mamba2"}
 # What says how something is computed, or what fresh weights are.
 _WITHOUT_EFFECT = {
     *("chunk_size", "use_fast_path", "use_mem_eff_path"),
@@ -38,6 +22,7 @@ _WITHOUT_EFFECT = {
 }
 # What we have in one form only.
 _FIXED = {"d_ssm": None, "D_has_hdim": False, "rmsnorm": True, "norm_before_gate": False}
+_DEFAULT_LAYER = "Mamba1"
 _MLP_MULTIPLE = 128  # to which the official `GatedMLP` rounds its width up
 
 
@@ -65,28 +50,33 @@ def from_official(official: Mapping[str, Any], where: str, shapes: Shapes | None
         "norm": "rms" if official.get("rms_norm", True) else "layer",
         "tie_embeddings": official.get("tie_embeddings", True),
         "ssm": ssm,
-        **mixer,
+        **_values(ssm_cfg, mixer, where),
     }
-    names = {ours: f"ssm_cfg.{theirs}" for ours, theirs in _MIXERS[ssm].items()}
+    names = {ours: f"ssm_cfg.{theirs}" for ours, theirs in mixer.official_names.items()}
     return ModelConfig.parse(agree(values, shapes or {}, where, names), where)
 
 
-def _mixer(ssm_cfg: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
-    """What `ssm_cfg` says: the mixer, and values of `ModelConfig`."""
-    layer = ssm_cfg.get("layer", "Mamba1")
-    if not isinstance(layer, str) or layer not in _LAYERS:
-        raise UserError(f"{where}: ssm_cfg.layer: found {layer!r}; allowed: {', '.join(_LAYERS)}")
-    ssm = _LAYERS[layer]
-    ours = {theirs: key for key, theirs in _MIXERS[ssm].items()}
+def _mixer(ssm_cfg: Mapping[str, Any], where: str) -> tuple[str, PublishedMixer]:
+    """The mixer that `ssm_cfg` names, and what is known of it."""
+    layers = {mixer.official_layer: (name, mixer) for name, mixer in published_mixers().items()}
+    layer = ssm_cfg.get("layer", _DEFAULT_LAYER)
+    if not isinstance(layer, str) or layer not in layers:
+        raise UserError(f"{where}: ssm_cfg.layer: found {layer!r}; allowed: {', '.join(layers)}")
+    return layers[layer]
+
+
+def _values(ssm_cfg: Mapping[str, Any], mixer: PublishedMixer, where: str) -> dict[str, Any]:
+    """The values of `ModelConfig` in `ssm_cfg`."""
+    ours = {theirs: key for key, theirs in mixer.official_names.items()}
     for key, value in ssm_cfg.items():
         if key in _FIXED and value != _FIXED[key]:
             raise UserError(f"{where}: ssm_cfg.{key}: found {value!r}; allowed: {_FIXED[key]!r}")
         if key not in {"layer", *ours, *_WITHOUT_EFFECT, *_FIXED}:
             raise UserError(f"{where}: ssm_cfg.{key}: unknown key; allowed here: {', '.join(sorted(ours))}")
-    values = _DEFAULTS[ssm] | {ours[key]: value for key, value in ssm_cfg.items() if key in ours}
+    values = mixer.official_defaults | {ours[key]: value for key, value in ssm_cfg.items() if key in ours}
     if "dt_limit" in values:
         values["dt_limit"] = limit(values["dt_limit"], f"{where}: ssm_cfg.dt_limit")
-    return ssm, values
+    return values
 
 
 def _padded(official: Mapping[str, Any], where: str) -> int:
@@ -107,23 +97,25 @@ def to_official(config: ModelConfig) -> dict[str, Any]:
     Raises `UserError` for what it cannot express; what concerns training alone is lost, and that is said.
     """
     layers = set(config.layers)
-    _require(len(layers) == 1 and layers <= {"mamba", "mamba2"}, f"mixes {', '.join(sorted(layers))}")
+    _require(
+        len(layers) == 1 and layers <= published_mixers().keys(), f"has layers of {', '.join(sorted(layers))}"
+    )
     _require(config.norm_eps == 1e-5, f"has norm_eps {config.norm_eps}, and only 1e-05 is known there")
     _require(
         config.d_intermediate % _MLP_MULTIPLE == 0,
         f"has d_intermediate {config.d_intermediate}, and only multiples of {_MLP_MULTIPLE} are known there",
     )
     _say_what_is_lost(config)
-    (ssm,) = layers
-    values = config.as_mapping()
-    layer = {"layer": "Mamba2"} if ssm == "mamba2" else {}  # releases before Mamba-2 do not know the key
-    mixer = {theirs: values[ours] for ours, theirs in _MIXERS[ssm].items() if values[ours] is not None}
+    mixer, values = published_mixers()[config.layers[0]], config.as_mapping()
+    # Releases before Mamba-2 do not know the key.
+    layer = {} if mixer.official_layer == _DEFAULT_LAYER else {"layer": mixer.official_layer}
+    ssm_cfg = {theirs: values[ours] for ours, theirs in mixer.official_names.items()}
     return {
         "d_model": config.d_model,
         "d_intermediate": config.d_intermediate,
         "n_layer": config.n_layer,
         "vocab_size": config.vocab_size,
-        "ssm_cfg": layer | mixer,
+        "ssm_cfg": layer | {key: value for key, value in ssm_cfg.items() if value is not None},
         "attn_layer_idx": [],
         "attn_cfg": {},
         "rms_norm": config.norm == "rms",

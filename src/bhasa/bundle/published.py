@@ -2,24 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-import torch
-
+from bhasa.bundle.mixers import published_mixers
+from bhasa.bundle.mixers.mamba import PUBLISHED as MAMBA
 from bhasa.bundle.sizes import agree
 from bhasa.bundle.weights import Shapes
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
 from bhasa.tokens.special import END_OF_TEXT
 
-Kind = Literal["mamba", "mamba2", "bhasa"]
-
-CLASSES: dict[Kind, str] = {
-    "mamba": "MambaForCausalLM",
-    "mamba2": "Mamba2ForCausalLM",
-    "bhasa": "BhasaForCausalLM",
-}
-"""What `architectures` names for each `model_type`."""
+OWN, OWN_ARCHITECTURE = "bhasa", "BhasaForCausalLM"
+"""`model_type`, and what `architectures` names, of models that transformers has not."""
 
 # Ours to theirs, for the fields whose value passes unchanged.
 _FRAME = {
@@ -39,122 +33,65 @@ _FRAME = {
     "dt_init_floor": "time_step_floor",
     "tie_embeddings": "tie_word_embeddings",
 }
-_MAMBA2 = {"headdim": "head_dim", "ngroups": "n_groups", "nheads": "num_heads"}
 _OWN_KEYS = ("d_intermediate", "norm", "dropout")
-_OWN_MIXERS = ("pattern", "ssm", "attention", "headdim", "ngroups", "dt_limit")
-"""What a folder of our own kind says besides; one written before there were these has the defaults."""
-
-_MAMBA2_DEFAULTS = {"vocab_size": 32768, "tie_embeddings": False, "headdim": 64}
-_LARGEST = torch.finfo(torch.float32).max  # stands for infinity, which our configs cannot say
-_INFINITY = {"__float__": "Infinity"}  # how transformers writes it in JSON
+_OWN_MIXERS = tuple(
+    key
+    for key in ModelConfig.model_fields
+    if key not in {*_FRAME, *_OWN_KEYS, "rescale_prenorm_residual"}  # the last concerns fresh weights only
+)
+"""What a folder of `OWN` type has besides; where a file lacks one, because it is older, the default holds."""
 
 
 def is_published_layout(config: ModelConfig) -> bool:
     """Whether transformers can express this architecture."""
-    return kind_of(config) != "bhasa"
+    return model_type(config) != OWN
 
 
-def kind_of(config: ModelConfig) -> Kind:
+def model_type(config: ModelConfig) -> str:
     """The `model_type` of an architecture."""
-    for kind in ("mamba", "mamba2"):
-        if set(config.layers) == {kind} and config.d_intermediate == 0 and config.norm == "rms":
-            return kind
-    return "bhasa"
+    for name in published_mixers():
+        if set(config.layers) == {name} and config.d_intermediate == 0 and config.norm == "rms":
+            return name
+    return OWN
 
 
 def to_published(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]:
-    """`config.json`: every key of transformers' class of that kind, and ours for what it has not."""
-    kind = kind_of(config)
+    """`config.json`: every key of transformers' class of that type, and ours for what it has not."""
+    name = model_type(config)
+    mixer = published_mixers().get(name)
     values = config.as_mapping() | {"dt_rank": config.resolved_dt_rank}
     return {
-        "architectures": [CLASSES[kind]],
-        "model_type": kind,
+        "architectures": [mixer.architecture if mixer else OWN_ARCHITECTURE],
+        "model_type": name,
         **{theirs: values[ours] for ours, theirs in _FRAME.items()},
-        **(_mamba2_keys(config) if kind == "mamba2" else _mamba_keys(config)),
+        **(mixer or MAMBA).keys(config),
         "bos_token_id": END_OF_TEXT,
         "eos_token_id": END_OF_TEXT,
         "pad_token_id": END_OF_TEXT,
         "dtype": dtype,
-        **{key: values[key] for key in _OWN_KEYS + (_OWN_MIXERS if kind == "bhasa" else ())},
-    }
-
-
-def _mamba_keys(config: ModelConfig) -> dict[str, Any]:
-    return {
-        "intermediate_size": config.d_inner,
-        "hidden_act": "silu",
-        "residual_in_fp32": True,
-        "time_step_scale": 1.0,
-        "time_step_init_scheme": "random",
-        # It concerns fresh weights only, and transformers 5.23 redraws a loaded out_proj when it is true.
-        "rescale_prenorm_residual": False,
-        "use_cache": True,
-        "use_mambapy": False,
-        "use_associative_scan": True,
-    }
-
-
-def _mamba2_keys(config: ModelConfig) -> dict[str, Any]:
-    lower, upper = config.dt_limit or (0.0, _LARGEST)
-    return {
-        "num_heads": config.nheads,
-        "head_dim": config.headdim,
-        "n_groups": config.ngroups,
-        "time_step_limit": [lower, _INFINITY if upper == _LARGEST else upper],
-        "chunk_size": 256,  # how it is computed, not what
-        "hidden_act": "silu",
-        "residual_in_fp32": True,
-        "rescale_prenorm_residual": False,  # as above
-        "use_cache": True,
+        **{key: values[key] for key in _OWN_KEYS + (() if mixer else _OWN_MIXERS)},
     }
 
 
 def from_published(published: Mapping[str, Any], where: str, shapes: Shapes | None = None) -> ModelConfig:
     """The inverse of `to_published`. Where `shapes` of the tensors contradict the file, they win."""
-    kind = published.get("model_type")
-    if not isinstance(kind, str) or kind not in CLASSES:
-        raise UserError(f"{where}: model_type: found {kind!r}; allowed: {', '.join(CLASSES)}")
+    name, mixers = published.get("model_type"), published_mixers()
+    if not isinstance(name, str) or name not in {*mixers, OWN}:
+        raise UserError(f"{where}: model_type: found {name!r}; allowed: {', '.join([*mixers, OWN])}")
     if published.get("hidden_act", "silu") != "silu":
         raise UserError(f"{where}: hidden_act: found {published['hidden_act']!r}; allowed: silu")
-    names = _FRAME | {"d_inner": "intermediate_size"} | (_MAMBA2 if kind == "mamba2" else {})
-    own = _OWN_KEYS + (_OWN_MIXERS if kind == "bhasa" else ())
+    mixer = mixers.get(name)
+    names = _FRAME | {"d_inner": "intermediate_size"} | dict(mixer.names if mixer else {})
     values = {ours: published[theirs] for ours, theirs in names.items() if theirs in published}
+    own = _OWN_KEYS + (() if mixer else _OWN_MIXERS)
     values |= {key: published[key] for key in own if key in published}
-    if kind == "mamba2":
-        values = _with_defaults_of_mamba2(values, published, where)
-    if kind != "bhasa":
-        values = agree(values, shapes or {}, where, names)
-    if kind == "mamba2":
-        values = {"d_state": 128, "ngroups": 8} | values
+    if mixer:
+        values = mixer.read(values | {"ssm": name}, published, where)
+        values = mixer.defaults | agree(values, shapes or {}, where, names)
     try:
         return ModelConfig.parse(_with_expand(values, where), where)
     except UserError as error:
         raise UserError(_in_published_keys(str(error), where, names)) from None
-
-
-def _with_defaults_of_mamba2(
-    values: Mapping[str, Any], published: Mapping[str, Any], where: str
-) -> dict[str, Any]:
-    """With what `Mamba2Config` has where a file has nothing, but for what the weights tell better."""
-    return {
-        **_MAMBA2_DEFAULTS,
-        **({} if "ngroups" in values else {"d_state": 128}),
-        **values,
-        "ssm": "mamba2",
-        "dt_limit": limit(published.get("time_step_limit", (0.0, _INFINITY)), f"{where}: time_step_limit"),
-    }
-
-
-def limit(found: Any, where: str) -> tuple[float, float] | None:
-    """`dt_limit` as files have it, in which infinity may be a number of Python's or an object."""
-    match found:
-        case [int() | float() as lower, {"__float__": "Infinity"}]:
-            upper = _LARGEST
-        case [int() | float() as lower, int() | float() as upper]:
-            upper = min(upper, _LARGEST)
-        case _:
-            raise UserError(f"{where}: found {found!r}; allowed: two numbers")
-    return None if (lower, upper) == (0.0, _LARGEST) else (float(lower), float(upper))
 
 
 def _with_expand(values: Mapping[str, Any], where: str) -> dict[str, Any]:

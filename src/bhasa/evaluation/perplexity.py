@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bhasa.errors import BhasaError
 from bhasa.model.language_model import LanguageModel
-from bhasa.model.mixers import map_state
+from bhasa.model.mixers.protocol import map_state
 from bhasa.progress import Progress, progress
 
 Ids = NDArray[np.integer[Any]]

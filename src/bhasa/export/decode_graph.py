@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import onnx
 from onnx import TensorProto, helper
 
-from bhasa.export.graph import BUILDERS, Graph, StateTensor, Value
+from bhasa.export.graph import Graph, StateTensor, Value, builder
 from bhasa.model.config import ModelConfig
 
 OPSET = 18
@@ -25,7 +25,7 @@ def states(config: ModelConfig) -> dict[str, StateTensor]:
     return {
         f"{state.kind}_state.{i}": state
         for i, mixer in enumerate(config.layers)
-        for state in BUILDERS[mixer].states(config)
+        for state in builder(mixer).states(config)
     }
 
 
@@ -53,7 +53,7 @@ def build_decode_graph(graph: Graph) -> onnx.ModelProto:
 
 def _block(graph: Graph, i: int, mixer: str, residual: Value) -> Value:
     layer = f"backbone.layers.{i}"
-    mixed = BUILDERS[mixer].step(graph, i, _norm(graph, f"{layer}.norm", residual))
+    mixed = builder(mixer).step(graph, i, _norm(graph, f"{layer}.norm", residual))
     residual = graph.add("Add", residual, mixed)
     if graph.config.mlp_after_mixer:
         hidden = _norm(graph, f"{layer}.norm2", residual)

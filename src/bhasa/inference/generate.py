@@ -17,7 +17,7 @@ from bhasa.inference import native
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.sampling import sample
 from bhasa.model.language_model import LanguageModel
-from bhasa.model.mixers import State, map_state
+from bhasa.model.mixers.protocol import State, map_state
 
 PREFILL_CHUNK = 512  # tokens read at once: enough for the parallel scan, small next to the weights
 

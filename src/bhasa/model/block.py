@@ -3,8 +3,9 @@
 from torch import Tensor, nn
 
 from bhasa.model.config import ModelConfig
-from bhasa.model.mixers import MIXERS, LayerState
+from bhasa.model.mixers import MIXERS
 from bhasa.model.mixers.mlp import GatedMLP
+from bhasa.model.mixers.protocol import LayerState
 from bhasa.ops import rms_norm
 
 
@@ -33,7 +34,7 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig, mixer: str, backend: str = "auto") -> None:
         super().__init__()
         self.norm = build_norm(config, backend)
-        self.mixer = MIXERS[mixer](config, backend)
+        self.mixer = MIXERS[mixer].load()(config, backend)
         self.norm2 = build_norm(config, backend) if config.mlp_after_mixer else None
         self.mlp = GatedMLP(config) if config.mlp_after_mixer else None
         self.dropout = nn.Dropout(config.dropout)

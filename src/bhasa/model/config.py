@@ -2,12 +2,19 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from bhasa.model.pattern import MIXERS_BY_LETTER, MLP, letters_of
+from bhasa.model.mixers import MIXERS, STATE_SPACE, state_space_mixers
+from bhasa.model.pattern import MLP, letters_of
 from bhasa.params import Config
 
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _state_space(name: str) -> str:
+    if name not in state_space_mixers():
+        raise ValueError(f"allowed: {', '.join(state_space_mixers())}")
+    return name
 
 
 class AttentionConfig(Config):
@@ -49,7 +56,7 @@ class ModelConfig(Config):
     pattern: str = "M"
     """What the blocks mix with, in order: M state space, * attention, - MLP; `3M*` is `MMM*`, and all is
     repeated until there are n_layer."""
-    ssm: Literal["mamba", "mamba2"] = "mamba"
+    ssm: Annotated[str, AfterValidator(_state_space)] = "mamba"
     """What M stands for."""
     attention: AttentionConfig = AttentionConfig()
     """What * stands for."""
@@ -115,7 +122,7 @@ class ModelConfig(Config):
     @property
     def layers(self) -> tuple[str, ...]:
         """The name of each block's mixer, from first to last."""
-        names = MIXERS_BY_LETTER | {"M": self.ssm}
+        names = {kind.letter: name for name, kind in MIXERS.items()} | {STATE_SPACE: self.ssm}
         letters = letters_of(self.pattern)
         return tuple(names[letter] for letter in letters * (self.n_layer // len(letters)))
 
@@ -153,9 +160,9 @@ class ModelConfig(Config):
             raise ValueError(
                 f"pattern ({self.pattern}) has MLPs, so d_intermediate must say how wide they are"
             )
-        if "M" in letters and self.ssm == "mamba" and self.resolved_dt_rank > self.d_inner:
+        if STATE_SPACE in letters and self.ssm == "mamba" and self.resolved_dt_rank > self.d_inner:
             raise ValueError(f"dt_rank ({self.dt_rank}) must not exceed expand * d_model ({self.d_inner})")
-        if "M" in letters and self.ssm == "mamba2":
+        if STATE_SPACE in letters and self.ssm == "mamba2":
             if self.d_inner % self.headdim:
                 raise ValueError(
                     f"expand * d_model ({self.d_inner}) must be a multiple of headdim ({self.headdim})"

@@ -3,8 +3,7 @@
 from itertools import groupby
 
 from bhasa.model.config import ModelConfig
-
-NAMES = {"mamba": "Mamba", "mamba2": "Mamba-2", "attention": "attention", "mlp": "MLP"}
+from bhasa.model.mixers import MIXERS
 
 
 def describe_layers(config: ModelConfig) -> str:
@@ -13,7 +12,7 @@ def describe_layers(config: ModelConfig) -> str:
     period = next(n for n in range(1, total + 1) if layers == layers[:n] * (total // n))
     runs = [(name, len(list(run))) for name, run in groupby(layers[:period])]
     after = " + MLP" if config.mlp_after_mixer else ""
-    words = [f"{count if count > 1 else ''} {NAMES[name]}{after}".strip() for name, count in runs]
+    words = [f"{count if count > 1 else ''} {MIXERS[name].title}{after}".strip() for name, count in runs]
     times = total // period
     if period == 1:
         return f"{times} {words[0]}"

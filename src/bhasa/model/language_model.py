@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bhasa.model.block import Block, build_norm
 from bhasa.model.config import ModelConfig
-from bhasa.model.mixers import State
+from bhasa.model.mixers.protocol import State
 from bhasa.ops import cross_entropy, selective_scan
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from bhasa.model.config import ModelConfig
     from bhasa.model.language_model import LanguageModel
 
+MANY_TOKENS = 1 << 40  # more than any window
+
 
 def command(
     model: Annotated[Path, typer.Argument(help="A model folder, or a preset of pipeline/model/.")],
@@ -42,7 +44,7 @@ def _table(model: LanguageModel) -> object:
     """A row per kind of layer, each with what one of them counts."""
     from rich.table import Table
 
-    from bhasa.model.description import NAMES
+    from bhasa.model.mixers import MIXERS
 
     table = Table("part", "how many", "parameters each", "state of one sequence")
     for column in table.columns[1:]:
@@ -53,17 +55,23 @@ def _table(model: LanguageModel) -> object:
         i = model.config.layers.index(mixer)
         block = backbone.layers[i]
         count = sum(parameter.numel() for parameter in block.parameters())
-        table.add_row(NAMES[mixer], str(model.config.layers.count(mixer)), f"{count:,}", _state(model, i))
+        table.add_row(
+            MIXERS[mixer].title, str(model.config.layers.count(mixer)), f"{count:,}", _state(model, i)
+        )
     if not model.config.tie_embeddings:
         table.add_row("output", "1", f"{model.lm_head.weight.numel():,}", "")
     return table
 
 
 def _state(model: LanguageModel, layer: int) -> str:
-    """How many bytes a layer remembers, which for attention depends on how much was read."""
-    config = model.config
-    if config.layers[layer] == "attention":
-        each = 2 * 4 * config.attention.resolved_heads_kv * config.head_dim
-        window = config.attention.window
-        return f"{each:,} bytes a token" + (f", up to {window - 1:,}" if window else "")
-    return f"{sum(part.nbytes for part in model.initial_state(1)[layer]):,} bytes"
+    """How many bytes a layer remembers, which may depend on how much was read."""
+    from bhasa.model.mixers.protocol import Mixer
+
+    mixer = model.backbone.layers[layer].mixer
+    assert isinstance(mixer, Mixer)
+    fixed, most = mixer.state_bytes(0), mixer.state_bytes(MANY_TOKENS)
+    each = mixer.state_bytes(1) - fixed
+    if most == fixed:
+        return f"{fixed:,} bytes"
+    limit = (most - fixed) // each
+    return f"{each:,} bytes a token" + (f", up to {limit:,}" if limit < MANY_TOKENS else "")

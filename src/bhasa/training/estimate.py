@@ -8,6 +8,7 @@ import torch
 
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
+from bhasa.model.mixers import MIXERS
 from bhasa.ops.cross_entropy.blocks import LOGITS
 from bhasa.training.loop import Run
 from bhasa.training.step import Stepper, loss_sum
@@ -57,14 +58,8 @@ def training_bytes(
 
 def _activations(config: ModelConfig, mixer: str) -> int:
     """Numbers that a token's backward through one layer needs."""
-    given = config.attention
-    of_mixer = {
-        "mamba": 6 * config.d_inner,
-        "mamba2": 7 * config.d_inner + 4 * config.ngroups * config.d_state,
-        "attention": 4 * config.head_dim * (given.num_heads + given.resolved_heads_kv),
-        "mlp": 5 * config.d_intermediate,
-    }[mixer]
-    return of_mixer + 2 * config.d_model + (5 * config.d_intermediate if config.mlp_after_mixer else 0)
+    mlp = MIXERS["mlp"].activations(config) if config.mlp_after_mixer else 0
+    return MIXERS[mixer].activations(config) + 2 * config.d_model + mlp
 
 
 def require_memory(parameters: int, device: str) -> None:

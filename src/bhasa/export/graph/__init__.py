@@ -1,18 +1,22 @@
-"""The decoding step of each kind of layer as nodes of a graph, under the names of `model.mixers.MIXERS`.
+"""The decoding step of each kind of layer as nodes of a graph: the modules that `MIXERS` names as `onnx`.
 
-`protocol.py` says what a layer's module offers; a new one is a file, and a line here.
+`protocol.py` says what such a module offers.
 """
 
-from bhasa.export.graph import attention, mamba, mamba2, mlp
+import importlib
+
+from bhasa.errors import UserError
 from bhasa.export.graph.nodes import Graph, Value
 from bhasa.export.graph.protocol import LayerBuilder, StateTensor
+from bhasa.model.mixers import MIXERS
 
-BUILDERS: dict[str, LayerBuilder] = {
-    "mamba": mamba,
-    "mamba2": mamba2,
-    "attention": attention,
-    "mlp": mlp,
-}
-"""By the names that `ModelConfig.layers` gives."""
+__all__ = ["Graph", "LayerBuilder", "StateTensor", "Value", "builder"]
 
-__all__ = ["BUILDERS", "Graph", "LayerBuilder", "StateTensor", "Value"]
+
+def builder(mixer: str) -> LayerBuilder:
+    """The builder of a mixer, by its name in `ModelConfig.layers`."""
+    kind = MIXERS[mixer]
+    if kind.onnx is None:
+        raise UserError(f"{kind.title} has no ONNX step, so a model with it cannot be exported to ONNX")
+    module: LayerBuilder = importlib.import_module(kind.onnx, __name__)
+    return module

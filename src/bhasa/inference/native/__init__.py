@@ -2,8 +2,8 @@
 
 In torch a step is some 25 calls a layer, each of which costs more than the arithmetic of a small model. Here
 the kernel reads the parameters where they lie and changes a state of its own in place. A kind of mixer is a
-file here with a line in `support.MIXERS`, and a header `decode_*.h` there with a structure, a DECODE_ number
-and a line in `decode.h`. Models with others keep their own step.
+file here that its record in `model.mixers.MIXERS` names as `decode`, and a header `decode_*.h` there with a
+structure, a DECODE_ number and a line in `decode.h`. Models with others keep their own step.
 """
 
 from bhasa.inference.native.stepper import NativeStepper

@@ -82,3 +82,6 @@ class NativeAttention(NativeMixer[Attention]):
         blocks = -(-m.capacity // ATTENTION_BLOCK)
         self._partial = torch.empty(m.heads, blocks, m.head_width + 2)
         m.keys, m.values, m.partial = map(address, (self._keys, self._values, self._partial))
+
+
+MIXER = NativeAttention

@@ -38,3 +38,6 @@ class NativeMamba(FixedState[Mamba]):
             *map(memory.keep, tensors),
             *memory.scratch(x=channels, z=channels, dt=channels, y=channels, projected=rank + 2 * states),
         )
+
+
+MIXER = NativeMamba

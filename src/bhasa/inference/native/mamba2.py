@@ -41,3 +41,6 @@ class NativeMamba2(FixedState[Mamba2]):
             *map(memory.keep, tensors),
             *memory.scratch(**scratch),
         )
+
+
+MIXER = NativeMamba2

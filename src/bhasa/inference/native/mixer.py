@@ -1,4 +1,4 @@
-"""What the native step asks of a kind of mixer."""
+"""What the native step asks of a kind of mixer: a module whose `MIXER` is a `NativeMixer`."""
 
 import ctypes
 from abc import abstractmethod
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from bhasa.model.mixers import LayerState
+from bhasa.model.mixers.protocol import LayerState
 from bhasa.ops.native import address
 
 Part = tuple[str, nn.Module, type[nn.Module]]

@@ -32,3 +32,6 @@ class NativeMlp(FixedState[MLP]):
     def __init__(self, mixer: MLP, memory: Memory) -> None:
         self.state = mixer.initial_state(1)
         self.structure = structure_of(mixer.mlp, memory)
+
+
+MIXER = NativeMlp

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 from bhasa.inference.native.mixer import Memory
 from bhasa.inference.native.mlp import structure_of
-from bhasa.inference.native.support import MIXERS
+from bhasa.inference.native.support import native_mixer
 from bhasa.model.block import Block, RMSNorm
 from bhasa.model.language_model import LanguageModel
-from bhasa.model.mixers import State
+from bhasa.model.mixers.protocol import State
 from bhasa.ops import native
 from bhasa.ops.native import DecodeArguments, DecodeLayer, DecodeNorm, address
 
@@ -22,7 +22,8 @@ class NativeStepper:
     def __init__(self, model: LanguageModel) -> None:
         config, backbone, memory = model.config, model.backbone, Memory()
         blocks = [block for block in backbone.layers if isinstance(block, Block)]
-        self._mixers = [MIXERS[type(block.mixer)](block.mixer, memory) for block in blocks]
+        kinds = [native_mixer(name) for name in config.layers]
+        self._mixers = [kind(b.mixer, memory) for kind, b in zip(kinds, blocks, strict=True) if kind]
         self.state: State = model.initial_state(1)
         """The state after the last token it read: its own, changed by every step."""
         self._vocabulary = config.vocab_size

@@ -1,31 +1,30 @@
 """Which models the native step stands for: those made of nothing but what it knows."""
 
+import importlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
-from bhasa.inference.native.attention import NativeAttention
-from bhasa.inference.native.mamba import NativeMamba
-from bhasa.inference.native.mamba2 import NativeMamba2
 from bhasa.inference.native.mixer import NativeMixer, Part
-from bhasa.inference.native.mlp import NativeMlp, parts_of
+from bhasa.inference.native.mlp import parts_of
 from bhasa.model.block import Block, RMSNorm
 from bhasa.model.language_model import LanguageModel
-from bhasa.model.mixers.attention import Attention
-from bhasa.model.mixers.mamba import Mamba
-from bhasa.model.mixers.mamba2 import Mamba2
-from bhasa.model.mixers.mlp import MLP, GatedMLP
+from bhasa.model.mixers import MIXERS
+from bhasa.model.mixers.mlp import GatedMLP
 from bhasa.ops import native
 
-MIXERS: dict[type[nn.Module], type[NativeMixer[Any]]] = {
-    Mamba: NativeMamba,
-    Mamba2: NativeMamba2,
-    Attention: NativeAttention,
-    MLP: NativeMlp,
-}
 NORMS = {"rms": RMSNorm, "layer": nn.LayerNorm}
+
+
+def native_mixer(name: str) -> type[NativeMixer[Any]] | None:
+    """The native step of a mixer, by its name in `ModelConfig.layers`; None if it has none."""
+    decode = MIXERS[name].decode
+    if decode is None:
+        return None
+    mixer: type[NativeMixer[Any]] = importlib.import_module(decode, __package__).MIXER
+    return mixer
 
 
 def missing(model: nn.Module) -> str | None:
@@ -48,18 +47,18 @@ def _unknown(model: LanguageModel) -> Iterator[str]:
     norm = NORMS[model.config.norm]
     yield from _others(_outer_parts(model, norm))
     yield from _other_backend(getattr(model.backbone.norm_f, "backend", "auto"))
-    for block in model.backbone.layers:
+    for name, block in zip(model.config.layers, model.backbone.layers, strict=True):
         if type(block) is not Block:
             yield f"a block is a {type(block).__name__}"
             return
         yield from _others(_own_parts(block, norm))
-        kind = MIXERS.get(type(block.mixer))
-        if kind is None:
-            known = ", ".join(mixer.__name__ for mixer in MIXERS)
-            yield f"a block has {type(block.mixer).__name__} and none of {known}"
+        yield from _others([("mixer", block.mixer, MIXERS[name].load())])
+        mixer = native_mixer(name)
+        if mixer is None:
+            yield f"{MIXERS[name].title} has no native step"
             return
-        yield from _others(kind.parts(block.mixer))
-        yield from _other_backend(kind.backend(block.mixer))
+        yield from _others(mixer.parts(block.mixer))
+        yield from _other_backend(mixer.backend(block.mixer))
 
 
 def _outer_parts(model: LanguageModel, norm: type[nn.Module]) -> Iterator[Part]:

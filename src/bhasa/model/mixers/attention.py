@@ -73,6 +73,13 @@ class Attention(Mixer[AttentionState]):
         empty = weight.new_empty(batch_size, self.config.attention.resolved_heads_kv, 0, self.config.head_dim)
         return AttentionState(empty, empty, torch.zeros(batch_size, dtype=torch.int64, device=weight.device))
 
+    def state_bytes(self, tokens: int) -> int:
+        window = self.config.attention.window
+        columns = tokens if window is None else min(tokens, window - 1)
+        empty = self.initial_state(1)
+        column = empty.keys.element_size() * empty.keys.shape[1] * empty.keys.shape[3]
+        return empty.length.nbytes + 2 * column * columns
+
     def _heads(self, hidden: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (b, h, l, p), keys and values (b, h_kv, l, p)."""
         q, k, v = (

@@ -48,6 +48,10 @@ class Mixer(nn.Module, Generic[Kind]):
     def initial_state(self, batch_size: int) -> Kind:
         """The state before the first token."""
 
+    def state_bytes(self, tokens: int) -> int:
+        """Size of one sequence's state after so many tokens; here it does not depend on how many."""
+        return sum(part.nbytes for part in self.initial_state(1))
+
 
 def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
     """`function` of every tensor of a state."""
