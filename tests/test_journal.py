@@ -1,14 +1,18 @@
 import json
+import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bhasa import journal
 from bhasa.errors import UserError
 from bhasa.journal import (
     Journal,
@@ -96,6 +100,112 @@ def test_publish_keeps_the_old_when_the_process_is_killed(tmp_path: Path, kind: 
     assert content(target) == "old"
     make(target, kind, "new")
     assert content(target) == "new"
+
+
+def die_at(number: int) -> None:
+    """From now on this process is killed before or after the step `number` of putting something in place."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(step: Callable) -> Callable:
+        def run(*args, **kwargs):
+            count()
+            result = step(*args, **kwargs)
+            count()
+            return result
+
+        return run
+
+    for name in ("_exchange", "_sync", "_remove", "_allow_reading"):
+        setattr(journal, name, counted(getattr(journal, name)))
+    Path.rename, Path.replace = counted(Path.rename), counted(Path.replace)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork beside threads of other tests
+@pytest.mark.parametrize("atomic", [True, False])
+@pytest.mark.parametrize(("old", "new"), [("folder", "folder"), ("file", "folder"), ("folder", "file")])
+def test_killed_at_any_step_of_publishing_the_target_is_the_old_or_the_new(
+    tmp_path: Path, atomic: bool, old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not atomic:
+        monkeypatch.setattr(journal, "_exchange", lambda one, other: False)
+    found = []
+    for number in range(1, 100):
+        target = tmp_path / str(number) / "result"
+        make(target, old, "old")
+        child = os.fork()
+        if child == 0:
+            die_at(number)
+            make(target, new, "new")
+            os._exit(0)
+        code = os.waitpid(child, 0)[1]
+        if atomic:
+            assert content(target) in ("old", "new")
+        with pytest.raises(ZeroDivisionError), publish(target):  # the next start
+            _ = 1 / 0
+        found.append(content(target))
+        assert [p.name for p in target.parent.iterdir()] == ["result"]
+        if code == 0:
+            break
+        assert code == signal.SIGKILL
+    assert found == sorted(found, reverse=True)  # from some step on it is the new one, for good
+    assert set(found) == {"old", "new"}
+
+
+def test_publish_leaves_alone_what_a_living_process_writes(tmp_path: Path) -> None:
+    draft = tmp_path / f".result.{os.getppid()}.draft"
+    draft.write_text("half")
+    make(tmp_path / "result", "file", "new")
+    assert draft.exists()
+
+
+def test_everything_reaches_the_disk_before_it_is_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    fsync, put_in_place = os.fsync, journal._put_in_place
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    def put(draft: Path, target: Path) -> None:
+        assert synced == {path.stat().st_ino for path in (draft, *draft.rglob("*"))}
+        synced.clear()
+        put_in_place(draft, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(journal, "_put_in_place", put)
+    with publish(tmp_path / "result") as draft:
+        (draft / "deep").mkdir(parents=True)
+        for name in ("a", "deep/b"):
+            (draft / name).write_text(name)
+    assert synced == {tmp_path.stat().st_ino}  # and then the folder that has the new name
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_whoever_may_read_a_new_file_may_read_what_is_published(tmp_path: Path, umask: int) -> None:
+    earlier = os.umask(umask)
+    try:
+        with publish(tmp_path / "result") as draft:
+            (draft / "deep").mkdir(parents=True, mode=0o700)
+            (draft / "deep" / "weights").touch(mode=0o600)
+            (draft / "program").touch(mode=0o700)
+        modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.rglob("*")}
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(earlier)
+    assert modes == {
+        "result": 0o777 & ~umask,
+        "deep": 0o777 & ~umask,
+        "weights": 0o666 & ~umask,
+        "program": 0o700 | 0o666 & ~umask,
+    }
 
 
 def test_publish_keeps_what_a_link_points_to(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """What a run writes, written so that it is either whole or absent.
 
-`publish` puts a file or folder in place by one rename after everything in it reached the disk; `Journal`
+`publish` puts a file or folder in place in one step after everything in it reached the disk; `Journal`
 is the append-only record of a run, one JSON object a line, that MLflow, DVC metrics and curves are made
 from. Hashes name what was read and written. No torch, no MLflow here.
 """
 
+import ctypes
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,21 +24,17 @@ from bhasa.errors import UserError
 def publish(target: Path) -> Iterator[Path]:
     """Yield a path to write to (a file, or a folder to make); it becomes `target` if the block succeeds.
 
-    What stood at `target` stays until the new one is complete, and for ever if the block raises.
+    What stood at `target` stays until the new one is complete, and for ever if the block raises. Whoever may
+    read a new file here may read what is published. What a killed process left beside `target` is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
-    _remove(draft)
+    _recover(target)
+    draft = _beside(target, "draft")
     try:
         yield draft
+        _allow_reading(draft)
         _sync(draft)
-        if os.path.lexists(target) and (draft.is_dir() or target.is_dir()):  # no rename replaces these
-            retired = target.with_name(f".{target.name}.{os.getpid()}.old")
-            target.rename(retired)
-            draft.rename(target)
-            _remove(retired)
-        else:
-            draft.replace(target)
+        _put_in_place(draft, target)
         _sync(target.parent, deep=False)
     finally:
         _remove(draft)
@@ -114,6 +113,64 @@ class Journal:
     def truncate(self, keep: list[dict[str, Any]]) -> None:
         """Replace the content by `keep`: a resumed run forgets the steps after its checkpoint."""
         write_text(self.path, "".join(json.dumps(event) + "\n" for event in keep))
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    """Rename `draft` to `target`; afterwards `draft` is gone, or what stood at `target` before."""
+    if not os.path.lexists(target) or not (draft.is_dir() or target.is_dir()):
+        draft.replace(target)
+    elif not _exchange(draft, target):  # no plain rename replaces a folder
+        retired = _beside(target, "old")
+        target.rename(retired)
+        draft.rename(target)
+        _remove(retired)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step, by Linux's renameat2; False where this system or file system has none."""
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except AttributeError:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
+def _recover(target: Path) -> None:
+    """Remove what killed processes left beside `target`; put back what one had moved aside."""
+    name = re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.(draft|old)")
+    for path in sorted(target.parent.iterdir()):
+        found = name.fullmatch(path.name)
+        if found and not _runs(int(found[1])):
+            if found[2] == "old" and not os.path.lexists(target):
+                path.rename(target)
+            else:
+                _remove(path)
+
+
+def _runs(pid: int) -> bool:
+    """Whether another process has this number; one with our own is dead, as in a container's next start."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
+
+
+def _beside(target: Path, role: str) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.{role}")
+
+
+def _allow_reading(draft: Path) -> None:
+    """Add the permissions that a new file or folder gets here: some writers, as safetensors, give fewer."""
+    umask = os.umask(0o077)  # there is no other way to read it
+    os.umask(umask)
+    for path in (draft, *draft.rglob("*")):
+        if not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(mode | (0o777 if path.is_dir() else 0o666) & ~umask)
 
 
 def _sync(path: Path, *, deep: bool = True) -> None:
