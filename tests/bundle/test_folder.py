@@ -90,10 +90,10 @@ def test_the_folder_has_what_its_users_need_and_no_pickle(folder):
     assert bundle.load_tokenizer(folder).get_vocab_size() <= 280
 
 
-def test_their_generation_stops_at_our_marks(folder):
+def test_their_generation_stops_at_our_special_tokens(folder):
     generation = transformers.GenerationConfig.from_pretrained(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    ends = ["<|endoftext|>", "<|end|>"]
+    ends = ["<|endoftext|>", "<|user|>", "<|assistant|>", "<|end|>", "<|system|>"]
     assert generation.eos_token_id == tokenizer.convert_tokens_to_ids(ends)
     assert generation.pad_token_id == tokenizer.pad_token_id == tokenizer.convert_tokens_to_ids(ends[0])
 

@@ -22,7 +22,7 @@ def read(monkeypatch):
 
 
 def question(tokenizer, message):
-    return USER + tokenizer.encode(message).ids + END + ASSISTANT
+    return USER + tokenizer.encode(message, add_special_tokens=False).ids + END + ASSISTANT
 
 
 def answer(model, tokenizer, conversation, sampling, drawn=0):

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
-from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers import AddedToken, Regex, Tokenizer
+from tokenizers.models import BPE
+from tokenizers.normalizers import NFC, NFKC
+from tokenizers.pre_tokenizers import ByteLevel, Metaspace, Sequence, Split
+from tokenizers.trainers import BpeTrainer
 from transformers import AutoTokenizer
 
 from bhasa.tokens import bpe
@@ -44,10 +47,10 @@ def test_saving_twice_gives_the_same_bytes(corpus: list[str], tokenizer_folder: 
         assert (tmp_path / "again" / name).read_bytes() == (tokenizer_folder / name).read_bytes()
 
 
-def test_marks_have_the_first_ids_and_every_byte_has_one(tokenizer: Tokenizer) -> None:
+def test_special_tokens_have_the_first_ids_and_every_byte_has_one(tokenizer: Tokenizer) -> None:
     assert [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
     assert tokenizer.get_vocab_size() == 400
-    assert all(tokenizer.decode(tokenizer.encode(chr(c)).ids) == chr(c) for c in range(256))
+    assert all(tokenizer.decode(tokenizer.encode(chr(c)).ids[1:]) == chr(c) for c in range(256))
 
 
 def test_a_corpus_that_repeats_nothing_gives_a_smaller_vocabulary() -> None:
@@ -105,6 +108,75 @@ def test_a_text_is_cut_only_where_the_tokenizer_cuts(parts: list[tuple[str, str]
     assert [word for piece in bpe.split_text(text, 20) for word in words(piece)] == words(text)
 
 
+CL100K = (  # and, but for the length of a number, that of Llama 3
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
+    r"\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+BYTES = ByteLevel(add_prefix_space=False, use_regex=False)
+
+
+def made_elsewhere(pre_tokenizer, *, normalizer=None, added=()) -> Tokenizer:  # type: ignore[no-untyped-def]
+    tokenizer = Tokenizer(BPE(unk_token=None))
+    tokenizer.pre_tokenizer = pre_tokenizer
+    trainer = BpeTrainer(vocab_size=700, initial_alphabet=sorted(ByteLevel.alphabet()), show_progress=False)
+    tokenizer.train_from_iterator(["a! a'1 the space.\n\n  the !\n 1a  .\n the, the" * 20], trainer)
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    tokenizer.add_tokens(list(added))
+    return tokenizer
+
+
+ELSEWHERE = {
+    "gpt-2": (made_elsewhere(ByteLevel(add_prefix_space=False)), True),
+    "gpt-neox": (
+        made_elsewhere(
+            ByteLevel(add_prefix_space=False),
+            normalizer=NFC(),
+            added=[AddedToken(" " * n, normalized=True) for n in (2, 3, 4)],
+        ),
+        True,
+    ),
+    "a space in front": (made_elsewhere(ByteLevel(add_prefix_space=True)), False),
+    "another normaliser": (made_elsewhere(ByteLevel(add_prefix_space=False), normalizer=NFKC()), False),
+    "cl100k": (made_elsewhere(Sequence([Split(Regex(CL100K), "isolated"), BYTES])), False),
+    "metaspace": (made_elsewhere(Metaspace()), False),
+    "an added phrase": (made_elsewhere(ByteLevel(add_prefix_space=False), added=["a 1", "!\n"]), False),
+    "an added token with what is after it": (
+        made_elsewhere(ByteLevel(add_prefix_space=False), added=[AddedToken("a1", rstrip=True)]),
+        False,
+    ),
+    "an added word": (
+        made_elsewhere(ByteLevel(add_prefix_space=False), added=[AddedToken(" a", single_word=True)]),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("tokenizer", "cuts"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_only_where_words_provably_end_is_a_text_cut(tokenizer: Tokenizer, cuts: bool) -> None:
+    assert bpe.cuts_before_spaces(tokenizer) == cuts
+
+
+@pytest.mark.parametrize("name", [*ELSEWHERE, "ours"])
+@given(
+    parts=st.lists(
+        st.tuples(word | st.sampled_from(["a", "a1", "!", "the"]), space | st.sampled_from(" \n")),
+        max_size=20,
+    )
+)
+@example(parts=[("a!", "\n"), ("a", " "), ("1", "  "), ("a1", "   "), ("the", " ")] * 6)
+@settings(deadline=None, max_examples=60)
+def test_a_document_has_the_tokens_of_its_text_whatever_the_tokenizer(
+    name: str, parts: list[tuple[str, str]], trained: Tokenizer
+) -> None:
+    tokenizer = trained if name == "ours" else ELSEWHERE[name][0]
+    text = "".join(word + space for word, space in parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "ENCODING_PIECE", 20)
+        (ids,) = bpe.encode_documents(tokenizer, [text])
+    assert ids[1:].tolist() == tokenizer.encode(text, add_special_tokens=False).ids
+
+
 @pytest.mark.parametrize("unit", ["a", "acgt", "\u65e5\u672c\u8a9e", " ", "=", "\u00e91"])
 def test_a_long_run_without_spaces_costs_little_and_comes_back_whole(unit: str) -> None:
     run = (unit * 400_000)[:400_000]
@@ -119,7 +191,7 @@ def test_documents_keep_their_order_and_limits_across_batches(
     corpus: list[str], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [*corpus, "", "one", corpus[0] * 3, ""]
-    expected = [[END_OF_TEXT, *tokenizer.encode(text).ids] for text in texts]
+    expected = [tokenizer.encode(text).ids for text in texts]
     monkeypatch.setattr(bpe, "ENCODING_PIECE", 100)
     monkeypatch.setattr(bpe, "BATCH_CHARACTERS", 1000)
     monkeypatch.setattr(bpe, "BATCH_PIECES", 3)
@@ -132,8 +204,13 @@ def test_transformers_opens_the_folder_and_encodes_the_same(
     theirs = AutoTokenizer.from_pretrained(tokenizer_folder)
     for text in [*corpus, " spaces , before !  ", "<|user|>x<|end|>", ""]:
         assert theirs(text)["input_ids"] == tokenizer.encode(text).ids
-        assert theirs.decode(theirs(text)["input_ids"]) == text
+        assert theirs.decode(theirs(text)["input_ids"]) == SPECIAL_TOKENS[END_OF_TEXT] + text
+        assert theirs(text, split_special_tokens=True)["input_ids"] == (
+            next(bpe.encode_documents(tokenizer, [text])).tolist()
+        )
+        tokenizer.encode_special_tokens = False
+    assert theirs("a", "b")["input_ids"] == [*theirs("a")["input_ids"], *theirs("b")["input_ids"]]
     assert theirs.is_fast
     assert (theirs.bos_token_id, theirs.eos_token_id, theirs.pad_token_id) == (0, 0, 0)
     assert len(theirs) == tokenizer.get_vocab_size()
-    assert theirs.decode([0, 1, *tokenizer.encode("hi").ids, 3], skip_special_tokens=True) == "hi"
+    assert theirs.decode([1, *tokenizer.encode("hi").ids, 3], skip_special_tokens=True) == "hi"

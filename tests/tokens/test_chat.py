@@ -1,10 +1,13 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2.exceptions import TemplateError
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
+from transformers.utils.chat_template_utils import _compile_jinja_template
 
 from bhasa.errors import UserError
 from bhasa.tokens import chat
@@ -81,10 +84,47 @@ def test_the_published_template_asks_for_an_answer_as_a_session_does(
     assert asked == session + chat.question(tokenizer, second)
 
 
-def test_the_published_template_refuses_an_unknown_role(tokenizer_folder: Path) -> None:
+def part(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+def test_text_parts_are_the_text_that_they_add_up_to(tokenizer_folder: Path, tokenizer: Tokenizer) -> None:
     theirs = AutoTokenizer.from_pretrained(tokenizer_folder)
-    with pytest.raises(Exception, match="a role is one of system, user, assistant"):
-        theirs.apply_chat_template([{"role": "tool", "content": ""}])
+    in_parts = [{**m, "content": [part(m["content"][:3]), part(m["content"][3:])]} for m in TALK]
+    in_parts[3]["content"] = []
+    result = theirs.apply_chat_template(in_parts, return_dict=True, return_assistant_tokens_mask=True)
+    assert (result["input_ids"], result["assistant_masks"]) == chat.render(tokenizer, TALK)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"role": "tool", "content": ""}, "a role is one of system, user, assistant"),
+        ({"role": "user", "content": None}, "a content is text or a list of text parts, never null"),
+        ({"role": "user", "content": {"type": "text"}}, "a content is text or a list"),
+        ({"role": "user", "content": 3}, "a content is text or a list"),
+        (
+            {"role": "user", "content": [{"type": "image", "url": "x"}]},
+            r'a part of a content is \{"type": "text"',
+        ),
+        ({"role": "user", "content": [{"type": "text", "text": None}]}, "a part of a content is"),
+        ({"role": "user", "content": ["bare"]}, "a part of a content is"),
+        ({"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}, "no tool calls in this format"),
+        ({"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}, "no tool calls in this format"),
+    ],
+)
+@pytest.mark.parametrize("as_given", [True, False])
+def test_the_published_template_says_what_it_does_not_render(
+    message: dict[str, object], reason: str, as_given: bool, tokenizer_folder: Path
+) -> None:
+    render: Callable[[list[dict[str, object]]], object]
+    if as_given:  # transformers leaves out what is null, other programs hand it on
+        template = _compile_jinja_template(chat.CHAT_TEMPLATE)
+        render = lambda messages: template.render(messages=messages, bos_token="")  # noqa: E731
+    else:
+        render = AutoTokenizer.from_pretrained(tokenizer_folder).apply_chat_template
+    with pytest.raises(TemplateError, match=reason):
+        render([message])
 
 
 def test_text_that_is_no_unicode_is_refused(tokenizer: Tokenizer) -> None:

@@ -18,7 +18,7 @@ from bhasa.bundle.weights import EMBEDDINGS, REMEDY, WEIGHTS
 from bhasa.hardware import machine
 from bhasa.model.language_model import LanguageModel, outline
 from bhasa.tokens import bpe
-from bhasa.tokens.special import END_OF_TEXT, END_OF_TURN
+from bhasa.tokens.special import END_OF_TEXT, SPECIAL_TOKENS, special_ids
 
 TOKENIZER, GENERATION, PROVENANCE = "tokenizer.json", "generation_config.json", "provenance.json"
 TOKENIZER_FILES = (
@@ -37,14 +37,17 @@ def save(folder: Path, model: LanguageModel, *, tokenizer: Path, provenance: Map
         copy_files(tokenizer, draft, TOKENIZER_FILES)
         save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
         journal.write_json(draft / CONFIG, to_published(model.config))
-        ends = {
-            "bos_token_id": END_OF_TEXT,
-            "eos_token_id": [END_OF_TEXT, END_OF_TURN],
-            "pad_token_id": END_OF_TEXT,
-        }
-        journal.write_json(draft / GENERATION, ends)
+        journal.write_json(draft / GENERATION, _generation_config(draft))
         journal.write_json(draft / PROVENANCE, machine() | dict(provenance))
         journal.write_text(draft / "README.md", card(model, PROVENANCE))
+
+
+def _generation_config(folder: Path) -> dict[str, Any]:
+    """What `generate` of other programs does by default is what ours does: any special token ends a text."""
+    known = (
+        special_ids(load_tokenizer(folder)) if (folder / TOKENIZER).is_file() else range(len(SPECIAL_TOKENS))
+    )
+    return {"bos_token_id": END_OF_TEXT, "eos_token_id": sorted(known), "pad_token_id": END_OF_TEXT}
 
 
 def copy_files(source: Path, target: Path, names: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from tokenizers.decoders import DecodeStream
 
 from bhasa.tokens.chat import encode_content, require_special_tokens
 from bhasa.tokens.special import END_OF_TEXT
+from bhasa.tokens.special import special_ids as special_ids
 
 
 def stream(tokenizer: Tokenizer, ids: Iterable[int]) -> Iterator[str]:
@@ -26,8 +27,3 @@ def document_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     """The beginning of a document: `<|endoftext|>`, then the text; special tokens spelt out are text."""
     require_special_tokens(tokenizer, [END_OF_TEXT])
     return [END_OF_TEXT, *encode_content(tokenizer, text)]
-
-
-def special_ids(tokenizer: Tokenizer) -> frozenset[int]:
-    """The ids that are special tokens and not text: each of them ends a generated text."""
-    return frozenset(i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special)

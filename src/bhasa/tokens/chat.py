@@ -39,18 +39,30 @@ END: Final = (END_OF_TURN,)
 """After every content."""
 
 CHAT_TEMPLATE = (
+    "{% macro text_of(content) %}"
+    "{% if content is string %}{{ content }}"
+    "{% elif content is defined and content is sequence and content is not mapping %}"
+    "{% for part in content %}"
+    "{% if part is mapping and part['type'] == 'text' and part['text'] is string %}{{ part['text'] }}"
+    '{% else %}{{ raise_exception(\'a part of a content is {"type": "text", "text": text}\') }}{% endif %}'
+    "{% endfor %}"
+    "{% else %}{{ raise_exception('a content is text or a list of text parts, never null') }}{% endif %}"
+    "{% endmacro %}"
     "{{ bos_token }}"
     "{% for message in messages %}"
     "{% if message['role'] not in ['system', 'user', 'assistant'] %}"
     "{{ raise_exception('a role is one of system, user, assistant') }}"
+    "{% elif message['tool_calls'] %}{{ raise_exception('there are no tool calls in this format') }}"
     "{% endif %}"
     "{{ '<|' + message['role'] + '|>' }}"
     "{% if message['role'] == 'assistant' %}"
-    f"{{% generation %}}{{{{ message['content'] + '{SPECIAL_TOKENS[END_OF_TURN]}' }}}}{{% endgeneration %}}"
-    f"{{% else %}}{{{{ message['content'] + '{SPECIAL_TOKENS[END_OF_TURN]}' }}}}{{% endif %}}"
+    f"{{% generation %}}{{{{ text_of(message['content']) + '{SPECIAL_TOKENS[END_OF_TURN]}' }}}}"
+    "{% endgeneration %}"
+    f"{{% else %}}{{{{ text_of(message['content']) + '{SPECIAL_TOKENS[END_OF_TURN]}' }}}}{{% endif %}}"
     "{% endfor %}"
-    f"{{% if add_generation_prompt %}}{{{{ '{SPECIAL_TOKENS[ASSISTANT]}' }}}}{{% endif %}}"
+    f"{{% if add_generation_prompt %}}{SPECIAL_TOKENS[ASSISTANT]}{{% endif %}}"
 )
+"""The same in Jinja. Contents may be lists of text parts too, which are joined; anything else is refused."""
 
 
 def require_special_tokens(tokenizer: Tokenizer, required: Sequence[int]) -> None:

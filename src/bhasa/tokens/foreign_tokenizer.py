@@ -3,8 +3,9 @@
 A special token is known by its id, its place among `SPECIAL_TOKENS`. A tokenizer from elsewhere has other
 tokens there (GPT-NeoX's has `<|padding|>` and three signs), so its tokens are numbered
 anew: special tokens first, the tokens they displace where a special token or nothing was before, all others
-as they were. The rows of the embedding have to move along, see `model.vocabulary`. Texts are cut into the
-same tokens as before.
+as they were. The rows of the embedding have to move along, see `model.vocabulary`. Texts are split into the
+same tokens as before, but for our special tokens spelt out, which are text; what is put in front of them by
+default is `<|endoftext|>`, as of our own.
 """
 
 import json
@@ -52,11 +53,12 @@ def renumber_tokens(tokenizer: Tokenizer, where: str) -> Renumbered:
     spec["model"]["dropout"] = None  # it would cut a text differently each time
     spec["added_tokens"] = _added(spec["added_tokens"], after)
     spec["truncation"] = spec["padding"] = None
-    if (spec["post_processor"] or {}).get("type") != "ByteLevel":
-        spec["post_processor"] = None  # it would put in tokens by their former ids
+    spec["post_processor"] = None  # it would put in tokens by their former ids
     names = {i: token for token, i in after.items()}
     rows = tuple(before.get(names[i]) for i in range(len(after)))
-    return Renumbered(Tokenizer.from_str(json.dumps(spec)), rows)
+    renumbered = Tokenizer.from_str(json.dumps(spec))
+    renumbered.post_processor = bpe.begin_documents()
+    return Renumbered(renumbered, rows)
 
 
 def _numbered_anew(before: dict[str, int]) -> dict[str, int]:

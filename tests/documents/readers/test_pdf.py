@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -63,6 +64,25 @@ def test_a_pdf_that_takes_forever_is_killed_and_the_next_one_is_read(
         assert worker.read(text_pdf).texts
     finally:
         worker.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel does not hold a process to it")
+def test_a_pdf_that_takes_more_memory_than_allowed_is_quarantined_and_the_next_one_is_read(
+    make_pdf: MakePdf, text_pdf: bytes
+) -> None:
+    image = b"BI /W 1 /H 1 /CS /G /BPC 8 ID " + b"a" * 30_000_000 + b" EI "
+    inflating = make_pdf(image + b"BT /F1 12 Tf 72 720 Td (beside it) Tj ET", compress=True)
+    assert len(inflating) < 100_000
+    for memory_bytes, is_enough in ((1 << 30, True), (120 << 20, False)):
+        worker = Worker(memory_bytes=memory_bytes)
+        try:
+            if is_enough:
+                assert worker.read(inflating).texts[0].text.strip() == "beside it"
+            else:
+                assert refusal(worker, inflating) == "PDF that takes more than 10 s or 120 MiB to read"
+            assert worker.read(text_pdf).texts
+        finally:
+            worker.close()
 
 
 def test_one_worker_serves_many_files(worker: Worker, text_pdf: bytes) -> None:

@@ -27,8 +27,14 @@ START_SECONDS = 60.0
 class Worker:
     """A child process that parses PDFs, started when first needed and again after each death."""
 
-    def __init__(self, *, cpu_seconds: int = CPU_SECONDS, wall_seconds: float = WALL_SECONDS) -> None:
-        self.cpu_seconds, self.wall_seconds = cpu_seconds, wall_seconds
+    def __init__(
+        self,
+        *,
+        cpu_seconds: int = CPU_SECONDS,
+        wall_seconds: float = WALL_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self.cpu_seconds, self.wall_seconds, self.memory_bytes = cpu_seconds, wall_seconds, memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection
 
@@ -42,7 +48,8 @@ class Worker:
             answer = json.loads(self._pipe.recv_bytes())
         except (OSError, EOFError):  # killed by a limit, crashed or silent
             self.close()
-            raise quarantined(f"PDF that takes more than {self.cpu_seconds} s or 1 GiB to read") from None
+            allowed = f"{self.cpu_seconds} s or {self.memory_bytes >> 20:,} MiB"
+            raise quarantined(f"PDF that takes more than {allowed} to read") from None
         if "refused" in answer:
             raise quarantined(answer["refused"])
         return Reading([Text(answer["text"], {"pages": answer["pages"]})])
@@ -57,7 +64,7 @@ class Worker:
     def _start(self) -> None:
         self._pipe, theirs = Pipe()
         with theirs:
-            limits = [str(self.cpu_seconds), str(MEMORY_BYTES)]
+            limits = [str(self.cpu_seconds), str(self.memory_bytes)]
             self._process = subprocess.Popen(
                 [sys.executable, "-m", WORKER_MODULE, str(theirs.fileno()), *limits],
                 pass_fds=[theirs.fileno()],
