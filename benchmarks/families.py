@@ -21,7 +21,6 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel, build
 from bhasa.tokens.loader import WindowLoader
 from bhasa.training.config import PretrainPreset
-from bhasa.training.optimizer import build_optimizer
 from bhasa.training.schedule import learning_rate
 from bhasa.training.step import Stepper, mean_loss
 
@@ -56,8 +55,7 @@ def train(text: str, family: str, seed: int, seconds: float, rate: float) -> tup
     values = {**SHAPE, **FAMILIES[family], "vocab_size": vocab_size}
     model, config = build(ModelConfig.parse(values, "benchmarks/families.py"), seed=seed), preset(rate)
     hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=config.sequences_per_step)
-    optimizer = build_optimizer(model.named_parameters(), config)
-    stepper = Stepper(model, optimizer, hardware, clip_norm=config.clip_norm, seed=seed)
+    stepper = Stepper(model, config, hardware, seed=seed)
     batches = WindowLoader(train_split, config.context_length, seed=seed)
     started, step = time.perf_counter(), 0
     while (passed := time.perf_counter() - started) < seconds:

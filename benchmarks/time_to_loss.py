@@ -31,7 +31,6 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.tokens.loader import WindowLoader
 from bhasa.training.config import PretrainPreset
-from bhasa.training.optimizer import build_optimizer
 from bhasa.training.schedule import learning_rate
 from bhasa.training.step import Stepper, mean_loss
 
@@ -108,8 +107,7 @@ def train(given: argparse.Namespace) -> None:
     model, preset = recipe(given.run, given.recipe, vocab_size, given.seed)
     options.prepare(given.threads)
     hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=preset.sequences_per_step)
-    optimizer = build_optimizer(model.named_parameters(), preset)
-    stepper = Stepper(model, optimizer, hardware, clip_norm=preset.clip_norm, seed=given.seed)
+    stepper = Stepper(model, preset, hardware, seed=given.seed)
     batches = WindowLoader(train_split, preset.context_length, seed=given.seed)
     validation = WindowLoader(validation_split, preset.context_length, seed=None)
     sequences = min(preset.validation_sequences, validation.rows_per_epoch)

@@ -79,22 +79,17 @@ class GPT(nn.Module):
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.lm_head.weight = self.tokens.weight
 
-    def forward(self, input_ids: Tensor, *, segment_ids: Tensor | None = None) -> tuple[Tensor, None]:
-        """(b, l) to logits (b, l, vocab_size); a row is one document, so its segments are not looked at."""
+    def forward(
+        self, input_ids: Tensor, *, targets: Tensor | None = None, segment_ids: Tensor | None = None
+    ) -> tuple[Tensor, None] | Tensor:
+        """(b, l) to logits (b, l, vocab_size), or to the targets' summed cross-entropy, in nats.
+
+        A row is one document, so its segments are not looked at.
+        """
         x = self.tokens(input_ids) + self.positions.weight[: input_ids.shape[1]]
         for layer in self.layers:
             x = layer(x)
-        return self.lm_head(self.norm(x)), None
-
-    def loss(
-        self,
-        input_ids: Tensor,
-        targets: Tensor,
-        *,
-        segment_ids: Tensor | None = None,
-        ignore_index: int = -100,
-    ) -> Tensor:
-        """Cross-entropy summed over the targets (b, l) that are not `ignore_index`, in nats."""
-        logits, _ = self(input_ids)
-        flat = (logits.flatten(0, 1), targets.flatten())
-        return F.cross_entropy(*flat, ignore_index=ignore_index, reduction="sum")
+        logits = self.lm_head(self.norm(x))
+        if targets is None:
+            return logits, None
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")

@@ -78,6 +78,13 @@ class HardwareProfile(Config):
             return torch.bfloat16 if bf16_instead else torch.float16
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
+    def autocast(self) -> "torch.autocast":
+        """A context in which matrix products are of this profile's precision."""
+        import torch
+
+        dtype = self.torch_dtype()
+        return torch.autocast(self.device, dtype=dtype, enabled=dtype != torch.float32)
+
 
 @functools.cache
 def _keep_freed_memory() -> None:

@@ -214,7 +214,7 @@ def test_the_loss_of_an_adapted_model_never_holds_all_logits_and_is_the_plain_on
     ids = torch.randint(config.vocab_size, (2, 513), generator=torch.Generator().manual_seed(0))
     ids[:, ::7] = adapters.SPECIAL_TOKEN_IDS[0]
     with LargestTensor() as largest:
-        loss = model.loss(ids[:, :-1], ids[:, 1:])
+        loss = model(ids[:, :-1], targets=ids[:, 1:])
         gradients = torch.autograd.grad(loss, list(trained.values()))
     assert largest.numel <= config.vocab_size * config.d_model
     plain = F.cross_entropy(model(ids[:, :-1])[0].flatten(0, 1), ids[:, 1:].flatten(), reduction="sum")

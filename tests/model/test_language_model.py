@@ -259,6 +259,19 @@ def test_activation_checkpointing_keeps_less_for_backward(ids):
     assert kept[1] < kept[0] / 3
 
 
+def test_targets_give_the_loss_of_the_logits_whatever_else_is_given(config, ids):
+    model = build(config, seed=0)
+    given, targets = ids[:, :-1], ids[:, 1:].clone()
+    targets[:, ::3] = -100
+    segments = torch.arange(given.shape[1]).expand_as(given) // 4
+    mask = torch.ones_like(given)
+    mask[0, :2] = 0
+    for options in ({}, {"segment_ids": segments}, {"segment_ids": segments, "attention_mask": mask}):
+        logits, _ = model(given, **options)
+        expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+        torch.testing.assert_close(model(given, targets=targets, **options), expected)
+
+
 def test_dropout_acts_in_training_only(ids):
     model = build(SMALL.model_copy(update={"dropout": 0.5}), seed=0)
     plain = build(SMALL, seed=0)

@@ -40,7 +40,7 @@ def test_every_token_has_the_logit_that_it_had(tie_embeddings, vocab_size):
 def test_it_still_learns_and_counts_as_one_of_its_size(tie_embeddings):
     model = make(tie_embeddings, 5)
     renumber(model, ROWS)
-    model.loss(torch.tensor([[1, 2]]), torch.tensor([[2, 6]])).backward()
+    model(torch.tensor([[1, 2]]), targets=torch.tensor([[2, 6]])).backward()
     assert model.lm_head.weight.grad.shape == (7, 16)
     assert model.num_parameters() == make(tie_embeddings, 7).num_parameters()
 

@@ -7,7 +7,6 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.tokens.loader import IGNORED, Batch
 from bhasa.training.config import TrainingConfig
-from bhasa.training.optimizer import build_optimizer
 from bhasa.training.step import Stepper
 
 VOCAB, LENGTH = 40, 16
@@ -56,8 +55,7 @@ def make_stepper(config):
         model.backbone.activation_checkpointing = checkpointing
         hardware = HardwareProfile(device="cpu", precision=precision, micro_batch=micro_batch)
         chosen = config.model_copy(update={"optimizer": optimizer})
-        built = build_optimizer(model.named_parameters(), chosen)
-        return Stepper(model, built, hardware, clip_norm=config.clip_norm, seed=1)
+        return Stepper(model, chosen, hardware, seed=1)
 
     return make
 

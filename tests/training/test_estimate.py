@@ -18,7 +18,6 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.tokens.loader import Batch
 from bhasa.training.estimate import training_bytes
-from bhasa.training.optimizer import build_optimizer
 from bhasa.training.config import TrainingConfig
 from bhasa.training.step import Stepper
 
@@ -32,7 +31,7 @@ model = build(config, seed=0)
 model.backbone.activation_checkpointing = checkpointing
 training = TrainingConfig(context_length=length, tokens_per_step=length * rows, learning_rate=1e-3)
 hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=rows, threads=1)
-stepper = Stepper(model, build_optimizer(model.named_parameters(), training), hardware, clip_norm=1.0, seed=0)
+stepper = Stepper(model, training, hardware, seed=0)
 
 class Batches:
     def __init__(self, length): self.length = length
@@ -89,7 +88,7 @@ model = build(config, seed=0)
 tuning = FinetuneConfig(context_length=512, tokens_per_step=2048, learning_rate=1e-3, rank=8, alpha=16.0,
                         targets=("in_proj",))
 adapters.attach(model, tuning, seed=0)
-model.train().loss(ids, ids).backward()
+model.train()(ids, targets=ids).backward()
 trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
 estimate = training_bytes(
     config, parameters=model.num_parameters(), trained=trained, tokens=2048, checkpointing=False)

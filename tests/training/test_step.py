@@ -204,15 +204,13 @@ from bhasa.measure.workloads import SameBatch
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build, outline
 from bhasa.training.config import TrainingConfig
-from bhasa.training.optimizer import build_optimizer
 from bhasa.training.step import Stepper
 
 config = TrainingConfig(context_length=8, tokens_per_step=16, learning_rate=0.1, optimizer="muon")
 model = build(ModelConfig(d_model=8, n_layer=1, vocab_size=8), seed=0)
 outline(model.config)
-optimizer = build_optimizer(model.named_parameters(), config)
 hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
-stepper = Stepper(model, optimizer, hardware, clip_norm=1.0, seed=0)
+stepper = Stepper(model, config, hardware, seed=0)
 stepper.train_step(SameBatch(2, 8, 8), 0, sequences=2, rate=0.1)
 sys.exit("torch._dynamo" in sys.modules)
 """

@@ -17,7 +17,6 @@ from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.selective_scan import selective_scan
 from bhasa.tokens.loader import Batch
 from bhasa.training.config import TrainingConfig
-from bhasa.training.optimizer import build_optimizer
 from bhasa.training.step import Stepper
 
 OFFICIAL_130M = ModelConfig(d_model=768, n_layer=24, vocab_size=50280)
@@ -129,8 +128,7 @@ def training_step(model: LanguageModel, batches: SameBatch) -> Job:
     rows, length = batches.all.inputs.shape
     config = TrainingConfig(context_length=length, tokens_per_step=rows * length, learning_rate=1e-4)
     hardware = HardwareProfile(device="cpu", precision="fp32", micro_batch=rows)
-    optimizer = build_optimizer(model.named_parameters(), config)
-    stepper = Stepper(model, optimizer, hardware, clip_norm=config.clip_norm, seed=0)
+    stepper = Stepper(model, config, hardware, seed=0)
     return lambda: stepper.train_step(batches, 0, sequences=rows, rate=config.learning_rate)
 
 

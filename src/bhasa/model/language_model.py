@@ -4,7 +4,7 @@ Parameter names are those of transformers' `MambaForCausalLM`, so folders load b
 conversion. Each module initialises its own parameters when it is made, and nothing touches them after.
 """
 
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -105,6 +105,7 @@ class LanguageModel(nn.Module):
         else:
             nn.init.normal_(self.lm_head.weight, std=config.initializer_range)
 
+    @overload
     def forward(
         self,
         input_ids: Tensor,
@@ -112,53 +113,63 @@ class LanguageModel(nn.Module):
         *,
         segment_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Tensor, State]: ...
+
+    @overload
+    def forward(
+        self,
+        input_ids: Tensor,
+        state: State | None = None,
+        *,
+        segment_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        targets: Tensor,
+    ) -> Tensor: ...
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        state: State | None = None,
+        *,
+        segment_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        targets: Tensor | None = None,
+    ) -> tuple[Tensor, State] | Tensor:
         """input_ids (b, l) to float32 logits (b, l, vocab_size) and the state after the last token.
+
+        With `targets` (b, l) to their cross-entropy instead, summed, in nats, float32, without holding all
+        logits; a target of -100 does not count.
 
         `state` is what an earlier call returned for the tokens before; segment_ids (b, l) separate packed
         documents, see `ops.segments`. Where attention_mask (b, l) is 0 there is padding, on either side or in
         between: it changes neither the logits of the other tokens nor the state, to the bit.
         """
+        hidden, state = self._hidden(input_ids, state, segment_ids, attention_mask)
+        return (self.logits(hidden), state) if targets is None else self._loss_sum(hidden, targets)
+
+    def _hidden(
+        self,
+        input_ids: Tensor,
+        state: State | None,
+        segment_ids: Tensor | None,
+        attention_mask: Tensor | None,
+    ) -> tuple[Tensor, State]:
         if attention_mask is None:
-            hidden, state = self.backbone(input_ids, state, segment_ids)
-            return self.logits(hidden), state
+            return self.backbone(input_ids, state, segment_ids)  # type: ignore[no-any-return]
         padding = attention_mask == 0
-        order = padding.argsort(
-            dim=1, stable=True
-        )  # the row's own tokens first, so that nothing lies between
+        # The row's own tokens first, so that nothing lies between them.
+        order = padding.argsort(dim=1, stable=True)
         moved = [t if t is None else t.gather(1, order) for t in (input_ids, segment_ids)]
         hidden, state = self.backbone(moved[0], state, moved[1], (~padding).sum(1))
         back = order.argsort(dim=1)[..., None].expand_as(hidden)
-        return self.logits(hidden.gather(1, back)), state
+        return hidden.gather(1, back), state
 
-    def last_logits(self, input_ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """As `forward`, with the logits (b, vocab_size) of the last token alone."""
-        hidden, state = self.backbone(input_ids, state)  # (b, l, d_model)
-        return self.logits(hidden[:, -1]), state
-
-    def step(self, input_ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """One token: input_ids (b,) to logits (b, vocab_size) and the state after it."""
-        hidden, state = self.backbone.step(input_ids, state)
-        return self.logits(hidden), state
-
-    def loss(
-        self,
-        input_ids: Tensor,
-        targets: Tensor,
-        *,
-        segment_ids: Tensor | None = None,
-        ignore_index: int = -100,
-    ) -> Tensor:
-        """Cross-entropy summed over the targets (b, l) that are not `ignore_index`, in nats, float32."""
-        hidden, _ = self.backbone(input_ids, None, segment_ids)
+    def _loss_sum(self, hidden: Tensor, targets: Tensor) -> Tensor:
         weight = self._head_weight()
         if weight is not None:
-            return cross_entropy.cross_entropy(
-                hidden, weight, targets, ignore_index=ignore_index, backend=self.loss_backend
-            )
+            return cross_entropy.cross_entropy(hidden, weight, targets, backend=self.loss_backend)
         # An adapter is around it, so only its own forward gives the logits.
-        logits = self.logits(hidden).flatten(0, 1)
-        return F.cross_entropy(logits, targets.flatten(), ignore_index=ignore_index, reduction="sum")
+        return F.cross_entropy(self.logits(hidden).flatten(0, 1), targets.flatten(), reduction="sum")
 
     def _head_weight(self) -> Tensor | None:
         """The matrix (V, d_model) that makes the logits; None where they are more than a product with one.
@@ -169,6 +180,16 @@ class LanguageModel(nn.Module):
         if type(self.lm_head) is nn.Linear or hasattr(self.lm_head, "token_adapter"):
             return self.lm_head.weight
         return None
+
+    def last_logits(self, input_ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """As `forward`, with the logits (b, vocab_size) of the last token alone."""
+        hidden, state = self.backbone(input_ids, state)  # (b, l, d_model)
+        return self.logits(hidden[:, -1]), state
+
+    def step(self, input_ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """One token: input_ids (b,) to logits (b, vocab_size) and the state after it."""
+        hidden, state = self.backbone.step(input_ids, state)
+        return self.logits(hidden), state
 
     @torch.no_grad()
     def token_losses(

@@ -11,7 +11,7 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.mixers import MIXERS
 from bhasa.ops.cross_entropy.blocks import LOGITS
 from bhasa.training.loop import Run
-from bhasa.training.step import Stepper, loss_sum
+from bhasa.training.step import Stepper
 
 _BASELINE_BYTES = 500e6  # the interpreter with torch and the tracker loaded
 
@@ -88,7 +88,7 @@ def _probe_seconds(stepper: Stepper, run: Run, rows: int) -> float:
     seconds = float("inf")
     for _ in range(2):
         started = time.perf_counter()
-        loss = loss_sum(stepper.model, part, stepper.hardware)
+        loss = stepper.loss_sum(part)
         loss.backward()
         if loss.is_cuda:  # it works on its own: wait for it
             torch.cuda.synchronize()

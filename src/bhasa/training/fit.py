@@ -11,7 +11,6 @@ from bhasa.training import checkpoint
 from bhasa.training.config import TrainingConfig
 from bhasa.training.estimate import announce
 from bhasa.training.loop import Event, Follow, Run, train
-from bhasa.training.optimizer import build_optimizer
 from bhasa.training.step import Batches, Stepper
 
 
@@ -38,13 +37,7 @@ def fit(
     """
     model.to(hardware.torch_device)
     model.backbone.activation_checkpointing = hardware.activation_checkpointing
-    stepper = Stepper(
-        model,
-        build_optimizer(model.named_parameters(), config),
-        hardware,
-        clip_norm=config.clip_norm,
-        seed=seed,
-    )
+    stepper = Stepper(model, config, hardware, seed=seed)
     identity = {
         "model": model.config.as_mapping(),
         "config": config.as_mapping(),

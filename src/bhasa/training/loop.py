@@ -14,7 +14,7 @@ from bhasa.training import checkpoint
 from bhasa.training.config import TrainingConfig
 from bhasa.training.schedule import learning_rate
 from bhasa.training.signals import stop_requests
-from bhasa.training.step import Batches, Stepper, mean_loss
+from bhasa.training.step import Batches, Stepper
 
 Event = dict[str, Any]
 Follow = Callable[[Path], AbstractContextManager[object]]
@@ -94,7 +94,7 @@ def _advance(stepper: Stepper, run: Run, step: int) -> float:
 
 
 def _validate(stepper: Stepper, run: Run, done: int) -> None:
-    loss = mean_loss(stepper.model, run.validation, run.config.validation_sequences, stepper.hardware)
+    loss = stepper.mean_loss(run.validation, run.config.validation_sequences)
     run.record(done, validation_loss=loss)
 
 

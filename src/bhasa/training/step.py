@@ -1,18 +1,25 @@
 """One optimiser step, and one validation: what a batch does to the weights, and how good they are."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bhasa.errors import BhasaError
 from bhasa.hardware import HardwareProfile
 from bhasa.model.language_model import LanguageModel
 from bhasa.randomness import derive
-from bhasa.tokens.loader import IGNORED, Batch
-from bhasa.training.optimizer import Optimizer
+from bhasa.tokens.loader import Batch
+from bhasa.training.config import TrainingConfig
+from bhasa.training.objective import NextToken, Objective
+from bhasa.training.optimizer import build_optimizer
+from bhasa.training.strategy import SingleProcess, Strategy
+
+NEXT_TOKEN = NextToken()
+SINGLE_PROCESS = SingleProcess()
 
 
 class Batches(Protocol):
@@ -27,33 +34,39 @@ class Batches(Protocol):
 @dataclass(frozen=True)
 class StepResult:
     loss: float
-    """Mean cross-entropy of the step's target tokens, in nats."""
+    """Mean over the step's rows; of the next token's cross-entropy, in nats."""
     grad_norm: float
     """Norm of the whole gradient before clipping."""
     tokens: int
     """Tokens read, padding included."""
 
 
-def loss_sum(model: LanguageModel, part: Batch, hardware: HardwareProfile) -> Tensor:
-    """Cross-entropy summed over the target tokens of some rows, in nats."""
-    device, dtype = hardware.torch_device, hardware.torch_dtype()
-    arrays = (part.inputs, part.targets, part.segment_ids)  # (b, l) each
-    inputs, targets, segment_ids = (torch.from_numpy(array).to(device) for array in arrays)
-    with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-        return model.loss(inputs, targets, segment_ids=segment_ids, ignore_index=IGNORED)
-
-
 @torch.no_grad()
-def mean_loss(model: LanguageModel, batches: Batches, sequences: int, hardware: HardwareProfile) -> float:
-    """Mean cross-entropy per target token over the first `sequences` rows, or all there are, in nats."""
+def mean_loss(
+    model: nn.Module,
+    batches: Batches,
+    sequences: int,
+    hardware: HardwareProfile,
+    *,
+    objective: Objective = NEXT_TOKEN,
+    strategy: Strategy = SINGLE_PROCESS,
+) -> float:
+    """Mean loss over the first `sequences` rows, or all there are; of the next token in nats, by default."""
     model.eval()
     sequences = min(sequences, batches.rows_per_epoch)
-    total, targets, size = 0.0, 0, hardware.micro_batch
-    for start in range(0, sequences, size):
-        part = batches.batch(0, sequences, slice(start, min(start + size, sequences)))
-        total += float(loss_sum(model, part, hardware))
-        targets += int((part.targets != IGNORED).sum())
-    return total / max(1, targets)
+    total, weight = 0.0, 0
+    for part in parts(batches, 0, sequences, hardware.micro_batch, strategy.rows(sequences)):
+        with hardware.autocast():
+            total += float(objective.loss_sum(model, part, hardware.torch_device))
+        weight += objective.weight(part)
+    sums = strategy.sum(torch.tensor([total, weight], dtype=torch.float64))
+    return float(sums[0]) / max(1.0, float(sums[1]))
+
+
+def parts(batches: Batches, step: int, sequences: int, micro_batch: int, own: slice) -> Iterator[Batch]:
+    """The rows `own` of a step's `sequences`, at most `micro_batch` at a time."""
+    for start in range(own.start, own.stop, micro_batch):
+        yield batches.batch(step, sequences, slice(start, min(start + micro_batch, own.stop)))
 
 
 class Stepper:
@@ -62,32 +75,36 @@ class Stepper:
     def __init__(
         self,
         model: LanguageModel,
-        optimizer: Optimizer,
+        config: TrainingConfig,
         hardware: HardwareProfile,
         *,
-        clip_norm: float,
         seed: int,
+        objective: Objective = NEXT_TOKEN,
+        strategy: Strategy = SINGLE_PROCESS,
     ) -> None:
-        self.model, self.optimizer, self.hardware = model, optimizer, hardware
-        self.clip_norm, self.seed = clip_norm, seed
+        self.model, self.hardware, self.seed = model, hardware, seed
+        self.objective, self.strategy = objective, strategy
+        self.clip_norm = config.clip_norm
+        self.module = strategy.wrap(model)
+        """What is called to compute `model`'s loss."""
+        self.optimizer = build_optimizer(model.named_parameters(), config)
         self.device = hardware.torch_device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=hardware.torch_dtype() == torch.float16)
 
     def train_step(self, batches: Batches, step: int, *, sequences: int, rate: float) -> StepResult:
         """Forward and backward in micro-batches, clip, update. Nothing non-finite ever updates."""
         self.model.train()
-        size = self.hardware.micro_batch
-        parts = [
-            batches.batch(step, sequences, slice(i, min(i + size, sequences)))
-            for i in range(0, sequences, size)
-        ]
-        targets = sum(int((part.targets != IGNORED).sum()) for part in parts)
+        own = self.strategy.rows(sequences)
+        mine = list(parts(batches, step, sequences, self.hardware.micro_batch, own))
+        weight = int(self.strategy.sum(torch.tensor(sum(map(self.objective.weight, mine)))))
         total = torch.zeros((), device=self.device)
-        for micro_step, part in enumerate(parts):
+        for micro_step, part in enumerate(mine):
             torch.manual_seed(derive(self.seed, "dropout", step, micro_step))
-            loss = loss_sum(self.model, part, self.hardware) / targets
+            # The gradients are averaged over the processes, where they are to be added.
+            loss = self.loss_sum(part) / (weight / self.strategy.world)
             self.scaler.scale(loss).backward()
             total += loss.detach()
+        total = self.strategy.sum(total) / self.strategy.world
         scaled = cast(torch.optim.Optimizer, self.optimizer)  # no more than this is asked of it
         self.scaler.unscale_(scaled)
         norm = float(torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, self.clip_norm))
@@ -96,7 +113,23 @@ class Stepper:
         self.scaler.update()
         self._refuse_exhausted_scale(step)
         self.optimizer.zero_grad()
-        return StepResult(float(total), norm, sum(part.inputs.size for part in parts))
+        return StepResult(float(total), norm, sequences * mine[0].inputs.shape[1])
+
+    def loss_sum(self, part: Batch) -> Tensor:
+        """The objective's sum over some rows, computed in the hardware's precision."""
+        with self.hardware.autocast():
+            return self.objective.loss_sum(self.module, part, self.device)
+
+    def mean_loss(self, batches: Batches, sequences: int) -> float:
+        """The objective's mean over the first rows, as `mean_loss` gives it."""
+        return mean_loss(
+            self.module,
+            batches,
+            sequences,
+            self.hardware,
+            objective=self.objective,
+            strategy=self.strategy,
+        )
 
     def _refuse_non_finite(self, step: int, loss: float, norm: float) -> None:
         # With fp16 the gradient of a finite loss may overflow: the scaler skips that step and backs off.
