@@ -76,6 +76,7 @@ def check_together(experiment: Experiment, architecture: ModelConfig, hardware: 
 
     Without this, a later stage would find it, when the hours of the stages before it are spent.
     """
+    from bhasa.export.targets import require_exportable
     from bhasa.finetuning.projections import projections
     from bhasa.model.language_model import outline
     from bhasa.training.estimate import require_memory
@@ -83,3 +84,4 @@ def check_together(experiment: Experiment, architecture: ModelConfig, hardware: 
     model = outline(architecture)
     require_memory(model.num_parameters(), hardware.device)
     projections(model, experiment.finetune.targets)
+    require_exportable(experiment.export.targets, architecture)

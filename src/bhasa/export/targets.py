@@ -6,15 +6,19 @@ checked against it long before the runtimes, which take seconds to import, are n
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bhasa.errors import UserError
+from bhasa.model.mixers import MIXERS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bhasa.model.config import ModelConfig
     from bhasa.model.language_model import LanguageModel
 
 TARGETS = {
@@ -22,6 +26,8 @@ TARGETS = {
     "onnx": "bhasa.export.onnx_float",
     "onnx-int8": "bhasa.export.onnx_int8",
 }
+ONNX = ("onnx", "onnx-int8")
+"""Those that write a model's step as a graph."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,17 @@ class Target:
     """Whether only rounding may tell it from the source, or approximation is its purpose."""
     generates: bool
     """Whether its folder is one that `pyfunc_model.py` opens."""
+
+
+def require_exportable(targets: Sequence[str], config: "ModelConfig") -> None:
+    """Refuse targets that a model's mixers do not have; imports no runtime."""
+    lacking = [MIXERS[name].title for name in dict.fromkeys(config.layers) if MIXERS[name].onnx is None]
+    refused = [name for name in targets if name in ONNX] if lacking else []
+    if refused:
+        raise UserError(
+            f"export.targets: found {', '.join(refused)}; {', '.join(lacking)} has no ONNX step; allowed for "
+            f"this model: {', '.join(name for name in TARGETS if name not in ONNX)}"
+        )
 
 
 def load_target(name: str) -> Target:

@@ -44,10 +44,11 @@ def run(
     """
     from bhasa import bundle
     from bhasa.export.comparison import read_prompt, source_logits
-    from bhasa.export.targets import load_target
+    from bhasa.export.targets import load_target, require_exportable
     from bhasa.journal import publish, require_space, sha256_file, write_json
 
     model = bundle.load(finetuned)
+    require_exportable(config.targets, model.config)
     require_space(export, 4 * model.num_parameters() * (len(config.targets) + 1), "exporting the model")
     prompt = read_prompt(documents, bundle.load_tokenizer(finetuned), config.prompt_tokens)
     _say(f"the source model reads {len(prompt.ids)} tokens of the test split")
