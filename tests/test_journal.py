@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhasa import journal
-from bhasa.errors import UserError
+from bhasa.errors import FileError, UserError
 from bhasa.journal import (
     Journal,
     publish,
@@ -238,12 +238,12 @@ def test_nan_is_not_written_and_the_old_file_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", '{"a": 1', "[1, 2]", "\x00"])
 def test_a_broken_report_is_the_users_matter(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(UserError, match=r"a\.json: .*dvc repro"):
+    with pytest.raises(FileError, match=r"a\.json: "):
         read_json(tmp_path / "a.json")
 
 
 def test_a_missing_report_is_the_users_matter(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such file; run `dvc repro`"):
+    with pytest.raises(FileError, match="no such file"):
         read_json(tmp_path / "a.json")
 
 

@@ -1,10 +1,12 @@
 """Errors that a person can act on: one message, and the exit code that goes with it.
 
-A message says what was wrong, where (file, dotted key, line), what is allowed and how to mend it.
-`cli.py` prints it without a traceback; anything else that escapes is a bug in bhasa.
+A message says what was wrong, where (file, dotted key, line), what is allowed and how to mend it. The
+library knows no pipeline: what to run again is added by `failures.py`, which prints the message without a
+traceback. Anything else that escapes is a bug in bhasa.
 """
 
 import signal
+from pathlib import Path
 
 
 class BhasaError(Exception):
@@ -17,6 +19,14 @@ class UserError(BhasaError):
     """The input was wrong: a file, a key, an option."""
 
     exit_code = 2
+
+
+class FileError(UserError):
+    """A file or folder that a program writes is missing, damaged, or does not belong to the others."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
 
 
 class Stopped(BhasaError):

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bhasa.errors import UserError
+from bhasa.errors import FileError, UserError
 
 
 @contextmanager
@@ -54,11 +54,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `dvc repro`, which makes what is missing") from None
+        raise FileError(path, "no such file") from None
     except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
+        raise FileError(path, f"not valid JSON ({error})") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: expected a JSON object; delete it and run `dvc repro`")
+        raise FileError(path, "expected a JSON object")
     return values
 
 

@@ -86,7 +86,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         text = path.read_bytes().decode()
         values = json.loads(text) if path.suffix == ".json" else YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
-        beside = sorted(p.stem for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
+        beside = sorted(p.stem for p in path.parent.glob(f"*{path.suffix}") if path.suffix)
         choices = f"; there are: {', '.join(beside)}" if beside else ""
         raise UserError(f"{path}: no such file{_nearest(path.stem, beside)}{choices}") from None
     except UnicodeDecodeError as error:

@@ -147,12 +147,11 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("name", "damage", "message"), DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_folder_names_the_file_and_the_way_out(folder, name, damage, message):
+def test_a_damaged_folder_names_the_file(folder, name, damage, message):
     damage(folder / name)
     with pytest.raises(UserError, match=message) as raised:
         bundle.load(folder)
     assert str(folder / name) in str(raised.value)
-    assert "dvc repro" in str(raised.value)
 
 
 def test_a_tensor_of_another_shape_is_named_with_both_shapes(folder):

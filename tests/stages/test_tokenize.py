@@ -156,14 +156,14 @@ def test_a_missing_or_damaged_file_is_named_and_nothing_good_is_lost(
     tokenized(folders)
     good = sha256_folder(folders["tokens"].parent)
     damage(folders["documents"] / f"{split}-00000.parquet")
-    with pytest.raises(UserError, match=rf"{split}-00000.parquet: .*dvc repro"):
+    with pytest.raises(UserError, match=rf"{split}-00000.parquet: "):
         tokenized(folders)
     assert sha256_folder(folders["tokens"].parent) == good
 
 
 def test_a_gap_between_files_is_named(folders: dict[str, Path]) -> None:
     write_parquet(folders["documents"] / "train-00002.parquet", ["third"])
-    with pytest.raises(UserError, match=r"train-00001.parquet: no such file.*dvc repro"):
+    with pytest.raises(UserError, match=r"train-00001.parquet: no such file"):
         tokenized(folders)
 
 
@@ -171,7 +171,7 @@ def test_a_missing_chat_file_is_named_before_anything_is_trained(
     folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folders["chat"] / "validation.jsonl").unlink()
-    with pytest.raises(UserError, match=r"validation.jsonl: no such file.*dvc repro"):
+    with pytest.raises(UserError, match=r"validation.jsonl: no such file"):
         tokenized(folders)
     assert capsys.readouterr().err == ""
 
@@ -194,7 +194,7 @@ def test_a_missing_chat_file_is_named_before_anything_is_trained(
 def test_a_line_that_is_no_conversation_is_named(line: bytes, folders: dict[str, Path]) -> None:
     with (folders["chat"] / "train.jsonl").open("ab") as stream:
         stream.write(line + b"\n")
-    with pytest.raises(UserError, match=r"train.jsonl line 4: not a conversation.*system, user, assistant"):
+    with pytest.raises(UserError, match=r"train.jsonl: line 4: not a conversation.*system, user, assistant"):
         tokenized(folders)
 
 

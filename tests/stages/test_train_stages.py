@@ -171,7 +171,7 @@ def test_provenance_names_what_the_model_was_made_from(inputs, tmp_path):
 
 
 def test_missing_tokens_are_named_and_nothing_is_written(inputs, tmp_path):
-    with pytest.raises(UserError, match=r"nowhere/index.json: no such file.*dvc repro"):
+    with pytest.raises(UserError, match=r"nowhere/index.json: no such file"):
         run_pretrain(inputs, tmp_path / "out", tokens=tmp_path / "nowhere")
     assert not (tmp_path / "out").exists()
 
@@ -186,7 +186,7 @@ def test_a_truncated_shard_is_named(inputs, tmp_path):
 
 def test_a_missing_base_is_named(inputs, tmp_path):
     shutil.copytree(inputs / "tokenizer", tmp_path / "base")
-    with pytest.raises(UserError, match=r"base/config.json: no such file.*dvc repro"):
+    with pytest.raises(UserError, match=r"base/config.json: no such file"):
         run_finetune(inputs, tmp_path)
 
 

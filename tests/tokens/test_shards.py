@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhasa.errors import UserError
+from bhasa.errors import FileError
 from bhasa.journal import sha256_folder
 from bhasa.tokens.shards import TokenDocument, TokenSplit, open_split, write_tokens
 
@@ -94,7 +94,7 @@ def test_the_vocabulary_decides_the_width_of_a_token(
 def test_an_id_outside_the_vocabulary_is_refused_when_written(
     wrong: int, tmp_path: Path, tokenizer_folder: Path
 ) -> None:
-    with pytest.raises(UserError, match=rf"train, document 1: token id {wrong} .* vocabulary of 9"):
+    with pytest.raises(FileError, match=rf"train, document 1: token id {wrong} .* vocabulary of 9"):
         write_tokens(
             tmp_path / "t",
             {"train": [TokenDocument([0, wrong], 1)]},
@@ -108,7 +108,7 @@ def test_an_id_outside_the_vocabulary_is_refused_when_read(folder: Path, tokeniz
     np.save(folder / "train-00001.npy", np.array([7, 9, 0], np.uint16))
     split = open_split(folder, "train", tokenizer=tokenizer_folder)
     assert split.read(0, 4).tolist() == [0, 5, 6, 7]
-    with pytest.raises(UserError, match=r"tokens \(train\): token id 9 .* vocabulary of 9.*dvc repro"):
+    with pytest.raises(FileError, match=r"tokens: train: token id 9 .* vocabulary of 9"):
         split.read(3, 5)
 
 
@@ -116,21 +116,19 @@ FILES = ["index.json", "train-00000.npy", "train-00002.npy", "train-00001.mask.n
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_named_with_the_remedy(name: str, folder: Path, tokenizer_folder: Path) -> None:
+def test_a_missing_file_is_named(name: str, folder: Path, tokenizer_folder: Path) -> None:
     (folder / name).unlink()
-    with pytest.raises(UserError, match=rf"{name}: no such file.*dvc repro"):
+    with pytest.raises(FileError, match=rf"{name}: no such file"):
         open_split(folder, "train", tokenizer=tokenizer_folder)
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("kept", [0, 20, -1])
-def test_a_truncated_file_is_named_with_the_remedy(
-    name: str, kept: int, folder: Path, tokenizer_folder: Path
-) -> None:
+def test_a_truncated_file_is_named(name: str, kept: int, folder: Path, tokenizer_folder: Path) -> None:
     content = (folder / name).read_bytes()
     cut = content[: content.rindex(b"}")] if name == "index.json" and kept == -1 else content[:kept]
     (folder / name).write_bytes(cut)
-    with pytest.raises(UserError, match=rf"{name}: .*dvc repro"):
+    with pytest.raises(FileError, match=rf"{name}: "):
         open_split(folder, "train", tokenizer=tokenizer_folder)
 
 
@@ -141,7 +139,7 @@ def test_a_shard_of_another_size_or_type_is_refused(
     array: np.ndarray, folder: Path, tokenizer_folder: Path
 ) -> None:
     np.save(folder / "train-00000.npy", array)
-    with pytest.raises(UserError, match=r"train-00000.npy: found .* asks for uint16 \(3,\).*dvc repro"):
+    with pytest.raises(FileError, match=r"train-00000.npy: found .* asks for uint16 \(3,\)"):
         open_split(folder, "train", tokenizer=tokenizer_folder)
 
 
@@ -153,7 +151,7 @@ def test_an_index_with_a_wrong_key_or_version_is_refused(folder: Path, tokenizer
         ({"x": 1}, "x: unknown"),
     ]:
         (folder / "index.json").write_text(json.dumps(index | change))
-        with pytest.raises(UserError, match=rf"index.json: {message}.*dvc repro"):
+        with pytest.raises(FileError, match=rf"index.json: {message}"):
             open_split(folder, "train", tokenizer=tokenizer_folder)
 
 
@@ -164,13 +162,13 @@ def test_tokens_of_another_tokenizer_are_refused(
     shutil.copytree(tokenizer_folder, other)
     with (other / "tokenizer.json").open("a") as stream:
         stream.write("\n")
-    with pytest.raises(UserError, match=r"made with another tokenizer.*dvc repro"):
+    with pytest.raises(FileError, match=r"made with another tokenizer"):
         open_split(folder, "train", tokenizer=other)
     (other / "tokenizer.json").unlink()
-    with pytest.raises(UserError, match=r"other/tokenizer.json: no such file.*dvc repro"):
+    with pytest.raises(FileError, match=r"other/tokenizer.json: no such file"):
         open_split(folder, "train", tokenizer=other)
 
 
 def test_an_unknown_split_is_refused(folder: Path, tokenizer_folder: Path) -> None:
-    with pytest.raises(UserError, match="no split 'test'; there are: train, validation"):
+    with pytest.raises(FileError, match="no split 'test'; there are: train, validation"):
         open_split(folder, "test", tokenizer=tokenizer_folder)

@@ -99,13 +99,12 @@ def test_an_option_out_of_range_is_named(model_folder, option, value):
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_missing_file_is_named_with_the_command_that_makes_it(model_folder, tmp_path, name):
+def test_a_missing_file_is_named(model_folder, tmp_path, name):
     shutil.copytree(model_folder, tmp_path / "model")
     (tmp_path / "model" / name).unlink()
     error = run(tmp_path / "model", "--prompt", "the").exception
     assert isinstance(error, UserError)
     assert str(tmp_path / "model" / name) in str(error)
-    assert "dvc repro" in str(error)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])

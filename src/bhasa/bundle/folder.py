@@ -14,7 +14,7 @@ from bhasa.bundle import reading
 from bhasa.bundle.card import card
 from bhasa.bundle.published import to_published
 from bhasa.bundle.reading import CONFIG, HEAD
-from bhasa.bundle.weights import EMBEDDINGS, REMEDY, WEIGHTS
+from bhasa.bundle.weights import EMBEDDINGS, WEIGHTS
 from bhasa.hardware import machine
 from bhasa.model.language_model import LanguageModel, outline
 from bhasa.tokens import bpe
@@ -72,4 +72,4 @@ def load(folder: Path, device: str | torch.device = "cpu", *, backend: str = "au
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    return bpe.load(folder / TOKENIZER, REMEDY)
+    return bpe.load(folder / TOKENIZER)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from bhasa.bundle import official, published, weights
-from bhasa.bundle.weights import EMBEDDINGS, REMEDY, Shapes
-from bhasa.errors import UserError
+from bhasa.bundle.weights import EMBEDDINGS, Shapes
+from bhasa.errors import FileError, UserError
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import outline
 
@@ -22,14 +22,16 @@ HEAD = "lm_head.weight"
 def read_config(folder: Path) -> ModelConfig:
     """The architecture of a folder: what `config.json` says, where the weights do not contradict it."""
     path = folder / CONFIG
+    if not folder.is_dir():
+        raise FileError(folder, "no such folder")
     if not path.is_file():
-        raise UserError(f"{path}: no such file, so {folder} is no model folder; {REMEDY}")
+        raise UserError(f"{path}: no such file, so {folder} is no model folder")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error}); {REMEDY}") from None
+        raise FileError(path, f"not valid JSON ({error})") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: expected a JSON object; {REMEDY}")
+        raise FileError(path, "expected a JSON object")
     return config_of(values, str(path), weights.shapes(folder))
 
 
@@ -63,9 +65,9 @@ def read(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
 def _check_shapes(tensors: Mapping[str, Tensor], config: ModelConfig, folder: Path) -> None:
     last = f"backbone.layers.{config.n_layer - 1}."
     if not any(name.startswith(last) for name in tensors):  # before a wrong number of layers is built
-        raise UserError(
-            f"{folder / weights.WEIGHTS}: tensor {last}*: {CONFIG} asks for {config.n_layer:,} layers, "
-            f"the file has none of that name; {REMEDY}"
+        raise FileError(
+            folder / weights.WEIGHTS,
+            f"tensor {last}*: {CONFIG} asks for {config.n_layer:,} layers, the file has none of that name",
         )
     expected = {name: tuple(t.shape) for name, t in outline(config).state_dict().items()}
     if config.tie_embeddings:
@@ -73,7 +75,8 @@ def _check_shapes(tensors: Mapping[str, Tensor], config: ModelConfig, folder: Pa
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
-            raise UserError(
-                f"{folder / weights.WEIGHTS}: tensor {name}: {CONFIG} asks for "
-                f"{expected.get(name, 'none')}, the file has {found.get(name, 'none')}; {REMEDY}"
+            raise FileError(
+                folder / weights.WEIGHTS,
+                f"tensor {name}: {CONFIG} asks for {expected.get(name, 'none')}, "
+                f"the file has {found.get(name, 'none')}",
             )

@@ -14,14 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bhasa.errors import UserError
+from bhasa.errors import FileError, UserError
 from bhasa.journal import sha256_file
 
 WEIGHTS, PICKLED = "model.safetensors", "pytorch_model.bin"
 INDEX = ".index.json"
 """What the name of a list of shards ends in."""
-
-REMEDY = "run `dvc repro`, which makes what is missing, or `dvc checkout` to restore the last good one"
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Of each tensor by name."""
@@ -48,7 +46,7 @@ def read(folder: Path) -> dict[str, Tensor]:
     """The tensors in the precision in which they are kept. Raises `UserError` naming the file."""
     paths = _files(folder)
     if not paths:
-        raise UserError(f"{folder / WEIGHTS}: no such file; {REMEDY}")
+        raise FileError(folder / WEIGHTS, "no such file")
     found: dict[str, Tensor] = {}
     for path in paths:
         try:
@@ -100,7 +98,7 @@ def _shards(index: Path) -> list[Path]:
         if not isinstance(name, str) or Path(name).name != name or "\\" in name or not name.endswith(suffix):
             raise UserError(f"{index}: found the shard {name!r}; allowed: names of {suffix} files beside it")
         if not (index.parent / name).is_file():
-            raise UserError(f"{index.parent / name}: no such file, and {index.name} lists it; {REMEDY}")
+            raise FileError(index.parent / name, f"no such file, and {index.name} lists it")
     return [index.parent / name for name in names]
 
 
@@ -118,5 +116,5 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
     return {str(name): tensor.detach() for name, tensor in found.items()}
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: damaged or not safetensors ({error}); {REMEDY}")
+def _damaged(path: Path, error: Exception) -> FileError:
+    return FileError(path, f"damaged or not safetensors ({error})")

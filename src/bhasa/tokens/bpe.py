@@ -24,7 +24,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer
 
-from bhasa.errors import UserError
+from bhasa.errors import FileError
 from bhasa.journal import write_json
 from bhasa.tokens.chat import CHAT_TEMPLATE
 from bhasa.tokens.config import TokenizeConfig
@@ -69,14 +69,14 @@ def begin_documents() -> TemplateProcessing:
     )
 
 
-def load(path: Path, remedy: str) -> Tokenizer:
-    """Open a `tokenizer.json`; `remedy` says how a person gets one where there is none."""
+def load(path: Path) -> Tokenizer:
+    """Open a `tokenizer.json`."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; {remedy}")
+        raise FileError(path, "no such file")
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exception
-        raise UserError(f"{path}: not a readable tokenizer ({error}); {remedy}") from None
+        raise FileError(path, f"not a readable tokenizer ({error})") from None
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bhasa.errors import UserError
+from bhasa.errors import FileError
 from bhasa.tokens.chat import ROLES, Message
-from bhasa.tokens.shards import REMEDY
 
 SPLITS = ("train", "validation", "test")
 
@@ -47,7 +46,7 @@ def document_files(folder: Path, split: str) -> list[Path]:
     expected = [folder / f"{split}-{number:05d}.parquet" for number in range(max(1, len(found)))]
     missing = sorted(set(expected) - set(found))
     if missing:
-        raise UserError(f"{missing[0]}: no such file; {REMEDY}")
+        raise FileError(missing[0], "no such file")
     return expected
 
 
@@ -57,9 +56,9 @@ def read_conversations(folder: Path, split: str) -> Iterator[list[Message]]:
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
-                yield _messages(line, f"{path} line {number}")
+                yield _messages(line, path, number)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {REMEDY}") from None
+        raise FileError(path, "no such file") from None
 
 
 def count_conversations(folder: Path, split: str) -> int:
@@ -67,16 +66,17 @@ def count_conversations(folder: Path, split: str) -> int:
     return sum(1 for _ in read_conversations(folder, split))
 
 
-def _messages(line: bytes, where: str) -> list[Message]:
+def _messages(line: bytes, path: Path, number: int) -> list[Message]:
     try:
         messages = json.loads(line)["messages"]
         if messages and all(_is_message(message) for message in messages):
             return [Message(role=message["role"], content=message["content"]) for message in messages]
     except (ValueError, KeyError, TypeError):
         pass
-    raise UserError(
-        f'{where}: not a conversation; expected {{"messages": [{{"role": ..., "content": text}}, ...]}} with '
-        f"the roles {', '.join(ROLES)}; {REMEDY}"
+    raise FileError(
+        path,
+        f'line {number}: not a conversation; expected {{"messages": [{{"role": ..., "content": text}}, ...]}}'
+        f" with the roles {', '.join(ROLES)}",
     )
 
 
@@ -94,6 +94,4 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = (str(error).splitlines() or [""])[0]
-        raise UserError(
-            f"{path}: truncated or not a Parquet file of documents ({reason}); {REMEDY}"
-        ) from None
+        raise FileError(path, f"truncated or not a Parquet file of documents ({reason})") from None

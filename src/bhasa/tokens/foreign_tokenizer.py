@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
-from bhasa.errors import UserError
+from bhasa.errors import FileError, UserError
 from bhasa.tokens import bpe
 from bhasa.tokens.shards import TOKENIZER_FILE
 from bhasa.tokens.special import SPECIAL_TOKENS
@@ -36,7 +36,11 @@ class Renumbered(NamedTuple):
 def open_foreign(folder: Path) -> Renumbered:
     """Renumber the tokenizer of a model folder. One that has our special tokens already stays as it is."""
     path = folder / TOKENIZER_FILE
-    return renumber_tokens(bpe.load(path, REMEDY), str(path))
+    try:
+        tokenizer = bpe.load(path)
+    except FileError as error:
+        raise UserError(f"{error}; {REMEDY}") from None
+    return renumber_tokens(tokenizer, str(path))
 
 
 def renumber_tokens(tokenizer: Tokenizer, where: str) -> Renumbered:

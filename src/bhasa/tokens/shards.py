@@ -14,15 +14,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bhasa.errors import UserError
+from bhasa.errors import FileError, UserError
 from bhasa.journal import read_json, sha256_file, write_json
 from bhasa.params import Config
 
 INDEX_FILE = "index.json"
 TOKENIZER_FILE = "tokenizer.json"
 SHARD_TOKENS = 1 << 26  # 128 MiB of uint16
-
-REMEDY = "run `dvc repro`, which makes it again"
 
 
 class TokenDocument(NamedTuple):
@@ -99,7 +97,7 @@ class _SplitWriter:
         offsets, size, target_tokens = [0], 0, 0
         for document in documents:
             ids = np.asarray(document.ids, np.int64)
-            _check_ids(ids, vocab_size, f"{self.split}, document {len(offsets)}")
+            _check_ids(ids, vocab_size, self.folder, f"{self.split}, document {len(offsets)}")
             mask = (
                 np.ones(len(ids), np.uint8) if document.mask is None else np.asarray(document.mask, np.uint8)
             )
@@ -143,8 +141,8 @@ class _SplitWriter:
 class TokenSplit:
     """One split of a token folder, open for reading at any place."""
 
-    name: str
-    """Folder and split, for messages."""
+    folder: Path
+    split: str
     vocab_size: int
     index: SplitIndex
     offsets: NDArray[np.int64]
@@ -153,10 +151,15 @@ class TokenSplit:
     _shards: list[NDArray[Any]]
     _masks: list[NDArray[Any]]
 
+    @property
+    def name(self) -> str:
+        """Folder and split, for messages."""
+        return f"{self.folder} ({self.split})"
+
     def read(self, start: int, stop: int) -> NDArray[np.int64]:
         """The tokens [start, stop) of the stream."""
         ids = self._span(self._shards, start, stop).astype(np.int64)
-        _check_ids(ids, self.vocab_size, self.name)
+        _check_ids(ids, self.vocab_size, self.folder, self.split)
         return ids
 
     def read_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
@@ -182,12 +185,13 @@ def open_split(folder: Path, split: str, *, tokenizer: Path) -> TokenSplit:
     """
     index = _read_index(folder, tokenizer)
     if split not in index.splits:
-        raise UserError(f"{folder}: no split '{split}'; there are: {', '.join(index.splits)}; {REMEDY}")
+        raise FileError(folder, f"no split '{split}'; there are: {', '.join(index.splits)}")
     entry, dtype = index.splits[split], np.dtype(index.dtype)
     offsets = _open_array(folder / f"{split}.offsets.npy", np.dtype(np.int64), entry.documents + 1)
     masks = [(folder / _mask_file(shard.file), shard.tokens) for shard in entry.shards if entry.masked]
     return TokenSplit(
-        name=f"{folder} ({split})",
+        folder=folder,
+        split=split,
         vocab_size=index.vocab_size,
         index=entry,
         offsets=offsets,
@@ -199,15 +203,16 @@ def open_split(folder: Path, split: str, *, tokenizer: Path) -> TokenSplit:
 
 def _read_index(folder: Path, tokenizer: Path) -> Index:
     path = folder / INDEX_FILE
+    values = read_json(path)
     try:
-        index = Index.parse(read_json(path), str(path))
+        index = Index.parse(values, str(path))
     except UserError as error:
-        raise UserError(f"{error}; {REMEDY}") from None
+        raise FileError(path, str(error).removeprefix(f"{path}: ")) from None
     file = tokenizer / TOKENIZER_FILE
     if not file.is_file():
-        raise UserError(f"{file}: no such file; {REMEDY}")
+        raise FileError(file, "no such file")
     if sha256_file(file) != index.tokenizer_sha256:
-        raise UserError(f"{path}: these tokens were made with another tokenizer than {file}; {REMEDY}")
+        raise FileError(path, f"these tokens were made with another tokenizer than {file}")
     return index
 
 
@@ -215,20 +220,20 @@ def _open_array(path: Path, dtype: np.dtype[Any], length: int) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {REMEDY}") from None
+        raise FileError(path, "no such file") from None
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: truncated or not an .npy file ({error}); {REMEDY}") from None
+        raise FileError(path, f"truncated or not an .npy file ({error})") from None
     if array.dtype != dtype or array.shape != (length,):
         found = f"{array.dtype} {array.shape}"
-        raise UserError(f"{path}: found {found}, {INDEX_FILE} asks for {dtype} ({length},); {REMEDY}")
+        raise FileError(path, f"found {found}, {INDEX_FILE} asks for {dtype} ({length},)")
     return array
 
 
-def _check_ids(ids: NDArray[np.int64], vocab_size: int, where: str) -> None:
+def _check_ids(ids: NDArray[np.int64], vocab_size: int, folder: Path, where: str) -> None:
     """An id without a row in the embedding would crash a GPU much later, far from the cause."""
     wrong = ids[(ids < 0) | (ids >= vocab_size)]
     if len(wrong):
-        raise UserError(f"{where}: token id {wrong[0]} is outside the vocabulary of {vocab_size}; {REMEDY}")
+        raise FileError(folder, f"{where}: token id {wrong[0]} is outside the vocabulary of {vocab_size}")
 
 
 def _mask_file(shard: str) -> str:
