@@ -1,8 +1,10 @@
+import runpy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
@@ -89,3 +91,15 @@ def test_a_parameter_out_of_range_is_named(logged: Logged, name: str, value: flo
 def test_the_code_imports_nothing_of_bhasa() -> None:
     assert "import bhasa" not in CODE.read_text()
     assert "from bhasa" not in CODE.read_text()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_an_error(temperature: float, number: float) -> None:
+    sample = runpy.run_path(str(CODE))["sample"]
+    params = SAMPLING.as_mapping() | {"temperature": temperature}
+    logits = np.linspace(-1, 1, 8, dtype=np.float32)
+    assert 0 <= sample(logits, params, 0) < 8
+    logits[3] = number
+    with pytest.raises(ValueError, match="logits are not finite"):
+        sample(logits, params, 0)

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhasa.errors import UserError
+from bhasa.errors import BhasaError, UserError
 from bhasa.inference.config import SamplingConfig
-from bhasa.inference.sampling import sample
+from bhasa.inference.sampling import sample, sample_rows
 
 logits = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=40).map(torch.tensor)
 draws = st.integers(0, 10_000)
@@ -82,6 +82,36 @@ def test_seeds_give_different_draws():
     row = torch.zeros(1000)
     drawn = [[sample(row, SamplingConfig(seed=seed), draw) for draw in range(5)] for seed in range(5)]
     assert len({token for tokens in drawn for token in tokens}) > 20
+
+
+@given(st.lists(st.tuples(samplings, draws), min_size=1, max_size=5), st.data())
+def test_rows_are_drawn_each_as_if_alone(rows, data):
+    width = data.draw(st.integers(1, 40))
+    numbers = st.lists(st.floats(-50, 50, width=32), min_size=width, max_size=width)
+    table = torch.tensor([data.draw(numbers) for _ in rows])
+    given_samplings, numbered = zip(*rows, strict=True)
+    alone = [sample(row, *of_row) for row, of_row in zip(table, rows, strict=True)]
+    assert sample_rows(table, given_samplings, numbered) == alone
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize("where", [slice(None), 0, 7])
+@pytest.mark.parametrize(
+    "values", [{}, {"temperature": 0.0}, {"top_k": 3}, {"top_k": 3, "top_p": 0.5}, {"top_k": 20}]
+)
+def test_logits_that_are_not_finite_are_an_error(number, where, values):
+    row = torch.linspace(-1, 1, 8)
+    row[where] = number
+    with pytest.raises(BhasaError, match="logits are not finite") as caught:
+        sample(row, SamplingConfig(**values), 0)
+    assert caught.value.exit_code == 1
+    with pytest.raises(BhasaError, match="logits are not finite"):
+        sample_rows(torch.stack([torch.zeros(8), row]), 2 * [SamplingConfig(**values)], [0, 0])
+
+
+def test_a_row_without_any_possible_token_is_an_error():
+    with pytest.raises(BhasaError, match="logits are not finite"):
+        sample(torch.full((4,), -math.inf), SamplingConfig(), 0)
 
 
 def test_impossible_tokens_are_never_drawn():

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import typer
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from bhasa import bundle
@@ -115,3 +116,19 @@ def test_a_truncated_file_is_named(model_folder, tmp_path, name):
     error = run(tmp_path / "model", "--prompt", "the").exception
     assert isinstance(error, UserError)
     assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("verb", [("generate", "--prompt", "the cat"), ("chat",)], ids=lambda verb: verb[0])
+@pytest.mark.slow
+def test_a_model_of_nan_ends_in_one_message(model_folder, tmp_path, verb):
+    shutil.copytree(model_folder, tmp_path / "model")
+    weights = load_file(tmp_path / "model" / bundle.WEIGHTS)
+    weights["backbone.norm_f.weight"].fill_(float("nan"))
+    save_file(weights, tmp_path / "model" / bundle.WEIGHTS)
+    options = [*verb, "--model", str(tmp_path / "model")]
+    command = [sys.executable, "-c", "from bhasa.cli import main; main()", *options]
+    result = subprocess.run(command, input="the cat\n", capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stdout.strip() == ""
+    assert result.stderr.startswith("error: the model's logits are not finite")
+    assert result.stderr.count("\n") == 1

@@ -62,6 +62,10 @@ class Decoder:
 
 def sample(logits: NDArray[np.float32], params: Mapping[str, Any], draw: int) -> int:
     """One token from logits (V,); random number `draw` is a function of the seed and `draw` alone."""
+    if not np.isfinite(logits.max()):  # NaN if there is one
+        raise ValueError(
+            "the model's logits are not finite: its weights are damaged, or its training diverged"
+        )
     if params["temperature"] == 0:
         return int(logits.argmax())
     ids = np.argsort(-logits, kind="stable")[: params["top_k"] or None]
