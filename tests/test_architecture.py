@@ -27,7 +27,7 @@ HOMES = {
 
 # What takes long to import, and so is imported by a command when it runs and not before.
 HEAVY = {
-    *("torch", "mlflow", "transformers", "peft", "datasets", "pyarrow", "onnx", "onnxruntime", "onnxscript"),
+    *("torch", "mlflow", "transformers", "peft", "datasets", "pyarrow", "onnx", "onnxruntime"),
     *("tokenizers", "safetensors", "pypdf", "matplotlib", "pydantic", "numpy", "pandas"),
 }
 

@@ -164,6 +164,7 @@ adapters.write(adapted, Path(sys.argv[2]), base=Path("models/base"))
 """
 
 
+@pytest.mark.slow
 def test_the_adapter_s_bytes_do_not_depend_on_the_hash_seed(base, tmp_path):
     for seed in ("0", "3"):
         environment = os.environ | {"PYTHONHASHSEED": seed}
