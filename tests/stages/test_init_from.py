@@ -119,6 +119,15 @@ def test_a_model_is_taken_over_as_it_is(inputs, source, tmp_path):
             assert torch.equal(tensor, before.state_dict()[name]), name
 
 
+def test_an_id_beyond_the_rows_of_the_model_is_named_before_training(inputs, source, tmp_path):
+    copy = Path(shutil.copytree(inputs / "documents", tmp_path / "documents"))
+    index = journal.read_json(copy / "index.json")
+    index["splits"]["train"]["shards"][0]["max_id"] = 70_000
+    journal.write_json(copy / "index.json", index | {"vocab_size": 80_000})
+    with pytest.raises(UserError, match=r"documents: train: token id 70,000 is beyond the \d+ rows"):
+        run(inputs, tmp_path, source, tokens=copy)
+
+
 @torch.no_grad()
 def test_it_predicts_of_a_text_what_it_predicted_with_its_own_tokens(inputs, source, tmp_path):
     run(inputs, tmp_path, source, max_steps=0)

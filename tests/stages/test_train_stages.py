@@ -165,7 +165,7 @@ def test_the_curves_hold_every_step(inputs, tmp_path):
 def test_provenance_names_what_the_model_was_made_from(inputs, tmp_path):
     run_pretrain(inputs, tmp_path)
     provenance = journal.read_json(tmp_path / "base" / bundle.PROVENANCE)
-    assert provenance["tokens_sha256"] == journal.sha256_folder(inputs / "documents")
+    assert provenance["tokens_sha256"] == journal.sha256_file(inputs / "documents" / "index.json")
     assert provenance["pretrain"]["steps"] == 6
     assert provenance["threads"] >= 1
 
@@ -182,6 +182,17 @@ def test_a_truncated_shard_is_named(inputs, tmp_path):
     shard.write_bytes(shard.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"train-00000.npy: truncated"):
         run_pretrain(inputs, tmp_path / "out", tokens=copy)
+
+
+def test_an_id_beyond_the_rows_of_the_model_is_named_before_training(inputs, tmp_path):
+    run_pretrain(inputs, tmp_path)
+    copy = Path(shutil.copytree(inputs / "chat", tmp_path / "chat"))
+    index = journal.read_json(copy / "index.json")
+    index["splits"]["validation"]["shards"][0]["max_id"] = 70_000
+    journal.write_json(copy / "index.json", index | {"vocab_size": 80_000})
+    with pytest.raises(UserError, match=r"chat: validation: token id 70,000 is beyond the \d+ rows"):
+        run_finetune(inputs, tmp_path, tokens=copy)
+    assert not (tmp_path / "adapter").exists()
 
 
 def test_a_missing_base_is_named(inputs, tmp_path):

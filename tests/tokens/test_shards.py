@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhasa.errors import FileError
-from bhasa.journal import sha256_folder
-from bhasa.tokens.shards import TokenDocument, TokenSplit, open_split, write_tokens
+from bhasa.journal import sha256_file, sha256_folder
+from bhasa.tokens import shards
+from bhasa.tokens.shards import TokenDocument, TokenSplit, identity, open_split, write_tokens
 
 MakeSplit = Callable[..., TokenSplit]
 
@@ -104,12 +105,63 @@ def test_an_id_outside_the_vocabulary_is_refused_when_written(
         )
 
 
-def test_an_id_outside_the_vocabulary_is_refused_when_read(folder: Path, tokenizer_folder: Path) -> None:
-    np.save(folder / "train-00001.npy", np.array([7, 9, 0], np.uint16))
+def test_an_id_outside_the_vocabulary_is_refused_on_opening(folder: Path, tokenizer_folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    assert [shard["max_id"] for shard in index["splits"]["train"]["shards"]] == [6, 7, 8]
+    (folder / "index.json").write_text(json.dumps(index | {"vocab_size": 8}))
+    with pytest.raises(FileError, match=r"tokens: train: token id 8 is beyond the 8 rows"):
+        open_split(folder, "train", tokenizer=tokenizer_folder)
+
+
+def test_a_model_with_fewer_rows_than_ids_is_refused_at_once(folder: Path, tokenizer_folder: Path) -> None:
     split = open_split(folder, "train", tokenizer=tokenizer_folder)
-    assert split.read(0, 4).tolist() == [0, 5, 6, 7]
-    with pytest.raises(FileError, match=r"tokens: train: token id 9 .* vocabulary of 9"):
-        split.read(3, 5)
+    split.require_rows(9)
+    with pytest.raises(FileError, match=r"tokens: train: token id 8 is beyond the 7 rows of the embedding"):
+        split.require_rows(7)
+
+
+@pytest.mark.parametrize("name", ["train-00001.npy", "train-00001.mask.npy", "train.offsets.npy"])
+def test_a_file_of_other_content_is_refused_when_it_is_first_read(
+    name: str, folder: Path, tokenizer_folder: Path
+) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    split = open_split(folder, "train", tokenizer=tokenizer_folder)
+    assert split.read(0, 3).tolist() == [0, 5, 6]
+    assert split.read_mask(0, 3).tolist() == [False, False, True]
+    with pytest.raises(FileError, match=rf"{name}: damaged: its SHA-256 is not that in index.json"):
+        (split.read(3, 5), split.read_mask(3, 5), split.offsets)
+
+
+def test_a_file_is_hashed_once_and_only_when_it_is_read(
+    folder: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(shards, "sha256_file", lambda path: hashed.append(path.name) or sha256_file(path))
+    split = open_split(folder, "train", tokenizer=tokenizer_folder)
+    identity(folder)
+    assert hashed == ["tokenizer.json", "index.json"]
+    for _ in range(2):
+        split.read(4, 5)
+    assert hashed == ["tokenizer.json", "index.json", "train-00001.npy"]
+
+
+def test_the_identity_is_that_of_the_content(folder: Path, tmp_path: Path, tokenizer_folder: Path) -> None:
+    options = {"vocab_size": 9, "tokenizer": tokenizer_folder, "masked": True, "shard_tokens": 3}
+    write_tokens(tmp_path / "same", SPLITS, **options)
+    assert identity(tmp_path / "same") == identity(folder)
+    for number, changed in enumerate(
+        (
+            TokenDocument([0, 7], 3, [0, 1]),  # another token
+            TokenDocument([0, 8], 3, [1, 1]),  # another mask
+        )
+    ):
+        write_tokens(tmp_path / str(number), {**SPLITS, "train": [*DOCUMENTS[:2], changed]}, **options)
+        assert identity(tmp_path / str(number)) != identity(folder)
+    moved = [TokenDocument([0, 5, 6], 9, [0, 0, 1]), TokenDocument([7, 0], 0, [1, 0]), DOCUMENTS[2]]
+    write_tokens(tmp_path / "moved", {**SPLITS, "train": moved}, **options)  # a document's start
+    assert identity(tmp_path / "moved") != identity(folder)
 
 
 FILES = ["index.json", "train-00000.npy", "train-00002.npy", "train-00001.mask.npy", "train.offsets.npy"]

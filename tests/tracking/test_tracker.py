@@ -13,7 +13,9 @@ from bhasa.stages import tracked
 with warnings.catch_warnings(action="ignore"):
     import mlflow.pyfunc
 
-    from bhasa.tracking.run import METRICS_PER_CALL, dvc_hash
+    from bhasa.tracking import data_hash
+    from bhasa.tracking.data_hash import dvc_hash
+    from bhasa.tracking.run import METRICS_PER_CALL
 
 MODEL_CODE = """
 from pathlib import Path
@@ -120,6 +122,31 @@ def test_the_hash_is_that_of_dvc(tmp_path: Path) -> None:
         subprocess.run([*dvc, *command], cwd=tmp_path, env=environment, check=True, capture_output=True)
     for path in (data, tmp_path / "file.bin"):
         assert f"md5: {dvc_hash(path)}\n" in path.with_name(f"{path.name}.dvc").read_text()
+
+
+def test_what_a_stage_wrote_has_the_hash_in_the_lock_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write = "mkdir -p data/a && echo 1 > data/a/b && echo 2 > data/c"
+    Path("dvc.yaml").write_text(f"stages:\n  make:\n    cmd: {write}\n    outs: [data]\n")
+    dvc = [sys.executable, "-m", "dvc"]
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    for command in (["init", "-q", "--no-scm"], ["repro", "-q"]):
+        subprocess.run([*dvc, *command], env=environment, check=True, capture_output=True)
+    made, lock = dvc_hash(Path("data")), Path("dvc.lock").read_text()
+    assert f"md5: {made}\n" in lock
+    with monkeypatch.context() as patch:
+        patch.setattr(data_hash, "_computed", lambda path: pytest.fail(f"{path} is read"))
+        assert dvc_hash(Path("data")) == made
+    Path("data/c").chmod(0o644)
+    Path("data/c").write_text("3\n")  # of the same size, and later than the lock
+    changed = dvc_hash(Path("data"))
+    assert changed != made
+    Path("data/c").write_text("2\n")
+    assert dvc_hash(Path("data")) == made
+    Path("dvc.lock").write_text("schema: '2.0'\n")
+    assert dvc_hash(Path("data")) == made
 
 
 def test_the_exported_model_is_registered_and_generates(

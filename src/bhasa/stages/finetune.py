@@ -62,7 +62,7 @@ def run(
     from bhasa.finetuning import adapters
     from bhasa.randomness import derive
     from bhasa.tokens.packing import ChatLoader
-    from bhasa.tokens.shards import open_split
+    from bhasa.tokens.shards import identity, open_split
     from bhasa.training.curves import write_curves
     from bhasa.training.fit import fit, summary
     from bhasa.training.step import mean_loss
@@ -74,9 +74,11 @@ def run(
     validation = ChatLoader(
         open_split(tokens, "validation", tokenizer=base), config.context_length, seed=None
     )
-    data = journal.sha256_folder(tokens)
+    data = identity(tokens)
     steps = config.steps(train.rows_per_epoch)
     model = bundle.load(base, device, backend=hardware.backend)
+    for batches in (train, validation):
+        batches.split.require_rows(model.config.vocab_size)
     weights = journal.sha256_file(base / bundle.WEIGHTS)
     journal.require_space(finetuned, 4 * 2 * model.num_parameters(), "the tuned model and its adapter")
     provenance = {

@@ -75,20 +75,22 @@ def run(
     from bhasa import bundle, journal
     from bhasa.randomness import derive
     from bhasa.tokens.loader import WindowLoader
-    from bhasa.tokens.shards import open_split
+    from bhasa.tokens.shards import identity, open_split
     from bhasa.training.curves import write_curves
     from bhasa.training.fit import fit, summary
 
     hardware.prepare()
     training = config.applied_to(preset)
     train, validation = (open_split(tokens, split, tokenizer=tokenizer) for split in ("train", "validation"))
-    data = journal.sha256_folder(tokens)
+    data = identity(tokens)
     if config.init_from is None:
         model = _new(architecture, train.vocab_size, seed, hardware.backend)
         origin = {}
     else:
         model = _taken_over(Path(config.init_from), tokenizer, hardware.backend)
         origin = {"init_from_sha256": bundle.weights_sha256(Path(config.init_from))}
+    for split in (train, validation):
+        split.require_rows(model.config.vocab_size)
     journal.require_space(base, 4 * model.num_parameters(), "the model")
     provenance = {
         "seed": seed,

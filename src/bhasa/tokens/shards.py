@@ -2,12 +2,17 @@
 
 `<split>-00000.npy` and on hold the tokens (uint16, or uint32 for vocabularies from 65,536 up),
 `<split>-00000.mask.npy` beside them which of those count in the loss, where not all do;
-`<split>.offsets.npy` where each document starts in the stream, and its end; `index.json` the sizes.
+`<split>.offsets.npy` where each document starts in the stream, and its end; `index.json` the sizes, the
+largest ids and the hash of every file, so that its own hash names the whole folder.
 A document may cross from one shard to the next. Writing holds one shard in memory, reading none.
+
+What is checked when: on opening, that every file is there with its type and length, and that no id is beyond
+the vocabulary, by the index alone; when a file is read for the first time, its hash.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -36,6 +41,10 @@ class TokenDocument(NamedTuple):
 class Shard(Config):
     file: str
     tokens: int
+    max_id: int
+    sha256: str
+    mask_sha256: str | None
+    """None where all tokens count."""
 
 
 class SplitIndex(Config):
@@ -45,6 +54,7 @@ class SplitIndex(Config):
     target_tokens: int
     """Those that count in the loss."""
     masked: bool
+    offsets_sha256: str
     shards: tuple[Shard, ...]
 
 
@@ -81,6 +91,11 @@ def write_tokens(
     return index
 
 
+def identity(folder: Path) -> str:
+    """The hash of a token folder: of its index, which holds those of all its files."""
+    return sha256_file(folder / INDEX_FILE)
+
+
 class _SplitWriter:
     """Fills one shard in memory, writes it out when it is full, and goes on with the next."""
 
@@ -106,13 +121,15 @@ class _SplitWriter:
             size += document.bytes
             target_tokens += int(mask.sum())
         self._flush()
-        np.save(self.folder / f"{self.split}.offsets.npy", np.array(offsets, np.int64))
+        offsets_file = self.folder / _offsets_file(self.split)
+        np.save(offsets_file, np.array(offsets, np.int64))
         return SplitIndex(
             tokens=offsets[-1],
             documents=len(offsets) - 1,
             bytes=size,
             target_tokens=target_tokens,
             masked=self.masked,
+            offsets_sha256=sha256_file(offsets_file),
             shards=tuple(self.shards),
         )
 
@@ -131,10 +148,34 @@ class _SplitWriter:
             return
         name = f"{self.split}-{len(self.shards):05d}.npy"
         np.save(self.folder / name, self.tokens[: self.used])
+        mask_sha256 = None
         if self.masked:
             np.save(self.folder / _mask_file(name), self.mask[: self.used])
-        self.shards.append(Shard(file=name, tokens=self.used))
+            mask_sha256 = sha256_file(self.folder / _mask_file(name))
+        self.shards.append(
+            Shard(
+                file=name,
+                tokens=self.used,
+                max_id=int(self.tokens[: self.used].max()),
+                sha256=sha256_file(self.folder / name),
+                mask_sha256=mask_sha256,
+            )
+        )
         self.used = 0
+
+
+class _Array:
+    """A memory map of a file, which is compared with the index before it is read for the first time."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], length: int, sha256: str | None) -> None:
+        self.path, self.sha256 = path, sha256
+        self._values = _open_array(path, dtype, length)
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        if sha256_file(self.path) != self.sha256:
+            raise FileError(self.path, f"damaged: its SHA-256 is not that in {INDEX_FILE}")
+        return self._values
 
 
 @dataclass(frozen=True)
@@ -145,11 +186,22 @@ class TokenSplit:
     split: str
     vocab_size: int
     index: SplitIndex
-    offsets: NDArray[np.int64]
-    """(documents + 1,): where each document starts in the stream, and where the last one ends."""
+    _offsets: _Array
     _starts: NDArray[np.int64]
-    _shards: list[NDArray[Any]]
-    _masks: list[NDArray[Any]]
+    _shards: list[_Array]
+    _masks: list[_Array]
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """(documents + 1,): where each document starts in the stream, and where the last one ends."""
+        return self._offsets.values
+
+    def require_rows(self, rows: int) -> None:
+        """Refuse a model with too few rows of the embedding, on which a GPU would crash much later."""
+        largest = max((shard.max_id for shard in self.index.shards), default=0)
+        if largest >= rows:
+            found = f"token id {largest:,} is beyond the {rows:,} rows of the embedding"
+            raise FileError(self.folder, f"{self.split}: {found}")
 
     @property
     def name(self) -> str:
@@ -158,9 +210,7 @@ class TokenSplit:
 
     def read(self, start: int, stop: int) -> NDArray[np.int64]:
         """The tokens [start, stop) of the stream."""
-        ids = self._span(self._shards, start, stop).astype(np.int64)
-        _check_ids(ids, self.vocab_size, self.folder, self.split)
-        return ids
+        return self._span(self._shards, start, stop).astype(np.int64)
 
     def read_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Which of the tokens [start, stop) count in the loss."""
@@ -168,11 +218,11 @@ class TokenSplit:
             return np.ones(stop - start, np.bool_)
         return self._span(self._masks, start, stop).astype(np.bool_)
 
-    def _span(self, shards: list[NDArray[Any]], start: int, stop: int) -> NDArray[Any]:
+    def _span(self, shards: list[_Array], start: int, stop: int) -> NDArray[Any]:
         first = max(0, int(np.searchsorted(self._starts, start, side="right")) - 1)
         touched = slice(first, int(np.searchsorted(self._starts, stop)))
         parts = [
-            shard[max(0, start - here) : stop - here]
+            shard.values[max(0, start - here) : stop - here]
             for shard, here in zip(shards[touched], self._starts[touched], strict=True)
         ]
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
@@ -187,18 +237,23 @@ def open_split(folder: Path, split: str, *, tokenizer: Path) -> TokenSplit:
     if split not in index.splits:
         raise FileError(folder, f"no split '{split}'; there are: {', '.join(index.splits)}")
     entry, dtype = index.splits[split], np.dtype(index.dtype)
-    offsets = _open_array(folder / f"{split}.offsets.npy", np.dtype(np.int64), entry.documents + 1)
-    masks = [(folder / _mask_file(shard.file), shard.tokens) for shard in entry.shards if entry.masked]
-    return TokenSplit(
+    offsets_file, documents = folder / _offsets_file(split), entry.documents
+    opened = TokenSplit(
         folder=folder,
         split=split,
         vocab_size=index.vocab_size,
         index=entry,
-        offsets=offsets,
+        _offsets=_Array(offsets_file, np.dtype(np.int64), documents + 1, entry.offsets_sha256),
         _starts=np.cumsum([0, *(shard.tokens for shard in entry.shards)])[:-1],
-        _shards=[_open_array(folder / shard.file, dtype, shard.tokens) for shard in entry.shards],
-        _masks=[_open_array(path, np.dtype(np.uint8), tokens) for path, tokens in masks],
+        _shards=[_Array(folder / shard.file, dtype, shard.tokens, shard.sha256) for shard in entry.shards],
+        _masks=[
+            _Array(folder / _mask_file(shard.file), np.dtype(np.uint8), shard.tokens, shard.mask_sha256)
+            for shard in entry.shards
+            if entry.masked
+        ],
     )
+    opened.require_rows(index.vocab_size)
+    return opened
 
 
 def _read_index(folder: Path, tokenizer: Path) -> Index:
@@ -230,10 +285,13 @@ def _open_array(path: Path, dtype: np.dtype[Any], length: int) -> NDArray[Any]:
 
 
 def _check_ids(ids: NDArray[np.int64], vocab_size: int, folder: Path, where: str) -> None:
-    """An id without a row in the embedding would crash a GPU much later, far from the cause."""
     wrong = ids[(ids < 0) | (ids >= vocab_size)]
     if len(wrong):
         raise FileError(folder, f"{where}: token id {wrong[0]} is outside the vocabulary of {vocab_size}")
+
+
+def _offsets_file(split: str) -> str:
+    return f"{split}.offsets.npy"
 
 
 def _mask_file(shard: str) -> str:

@@ -5,7 +5,6 @@ The first call that fails ends the tracking, with a warning, and never the run.
 """
 
 import functools
-import hashlib
 import json
 import os
 import time
@@ -27,6 +26,7 @@ from bhasa.errors import Stopped
 from bhasa.journal import Journal
 from bhasa.params import read_mapping
 from bhasa.tracking import warn
+from bhasa.tracking.data_hash import dvc_hash
 from bhasa.tracking.store import Place
 
 FLUSH_SECONDS = 5.0
@@ -175,17 +175,6 @@ class MlflowRun:
 
     def _last_step(self, name: str) -> int:
         return max(metric.step for metric in self.client.get_metric_history(self.run_id, name))
-
-
-def dvc_hash(path: Path) -> str:
-    """The hash by which DVC knows the content of a file or folder, so that a run leads to its data."""
-    if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "md5").hexdigest()
-    files = sorted(p for p in path.rglob("*") if p.is_file())
-    listing = [{"md5": dvc_hash(p), "relpath": p.relative_to(path).as_posix()} for p in files]
-    listing.sort(key=lambda entry: entry["relpath"])
-    return hashlib.md5(json.dumps(listing).encode()).hexdigest() + ".dir"
 
 
 def _metric(name: str, value: float, step: int) -> Metric:
