@@ -27,6 +27,7 @@ from bhasa.tokens.foreign_tokenizer import open_foreign
 from bhasa.tokens.shards import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
+from bhasa.training.loop import Run
 
 HARDWARE = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
 TEXTS = [f"def number_{i}(x):\n    return x + {i}\n" * 4 for i in range(30)]
@@ -166,16 +167,21 @@ def test_a_model_of_ours_is_trained_on_as_it_was(inputs, source, tmp_path):
         assert copies[0] == copies[1], name
 
 
-class Interrupted(NullTracker):
-    def log_metrics(self, values, step=0):
+def test_a_run_that_was_stopped_goes_on_and_not_from_another_models_state(
+    inputs, source, tmp_path, monkeypatch
+):
+    record = Run.record
+
+    def interrupted(training, step, **values):
+        record(training, step, **values)
         if "loss" in values and step == 3:
             raise KeyboardInterrupt
 
-
-def test_a_run_that_was_stopped_goes_on_and_not_from_another_models_state(inputs, source, tmp_path):
     run(inputs, tmp_path / "straight", source)
-    with pytest.raises(KeyboardInterrupt):
-        run(inputs, tmp_path / "resumed", source, tracker=Interrupted())
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "record", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(inputs, tmp_path / "resumed", source)
     other = Path(shutil.copytree(source, tmp_path / "other"))
     torch.save(official_names(build(CONFIG, seed=4).state_dict()), other / "pytorch_model.bin")
     assert run(inputs, tmp_path / "third", other) != run(inputs, tmp_path / "resumed", source)
@@ -217,7 +223,7 @@ def test_a_tokenizer_with_more_tokens_than_rows_is_refused(inputs, source, tmp_p
     small = CONFIG.model_copy(update={"vocab_size": 290})
     torch.save(official_names(build(small, seed=3).state_dict()), other / "pytorch_model.bin")
     (other / "config.json").write_text(json.dumps(to_official(small)))
-    with pytest.raises(UserError, match="the tokenizer has 300 tokens and the weights rows for 290"):
+    with pytest.raises(UserError, match="the tokenizer has 300 tokens, the weights rows for 290"):
         run(inputs, tmp_path / "out", other)
 
 
