@@ -41,6 +41,7 @@ MUST_NOT_KNOW = {
     "documents": {"bhasa.tokens", "bhasa.model", "bhasa.training"},
     "tokens": {"bhasa.model", "bhasa.training", "bhasa.documents"},
     "bundle": {"bhasa.training", "bhasa.finetuning", "bhasa.evaluation", "bhasa.export"},
+    "cards": {"bhasa.bundle", "bhasa.training", "bhasa.finetuning", "bhasa.tokens"},
     "training": {"bhasa.finetuning", "bhasa.evaluation", "bhasa.export", "bhasa.documents"},
     "inference": {"bhasa.training", "bhasa.finetuning", "bhasa.evaluation", "bhasa.export"},
     "evaluation": {"bhasa.training", "bhasa.finetuning", "bhasa.export"},
@@ -52,6 +53,7 @@ ENTRANCES = {"bhasa.cli", "bhasa.stages", "bhasa.tools", "bhasa.tracking", "bhas
 WITHOUT_EFFECT = {
     "bhasa.errors": "what is said when nothing is written",
     "bhasa.progress": "what is shown meanwhile",
+    "bhasa.cards": "describes to people what was written",
     "bhasa.tracking": "tells MLflow what happened",
     "bhasa.stages": "checks params.yaml, opens the tracker, reads the seed, which stands under `params`",
     "bhasa.experiment": "refuses a wrong params.yaml",

@@ -254,7 +254,7 @@ def test_a_section_is_read_and_named_in_errors(tmp_path: Path) -> None:
         ("pretrain:", "pretrian:", r"pretrian: unknown key .*did you mean 'pretrain'"),
         ("pretrain:", "pretrian:", r"pretrain: missing; add this key"),
         ("size:", "sise:", r"model\.sise: unknown key .*did you mean 'size'"),
-        ("rank:", "ranks:", r"finetune\.ranks: unknown key .*did you mean 'rank'"),
+        ("rank:", "ranks:", r"finetune\.adapter\.ranks: unknown key .*did you mean 'rank'"),
         (r"seed: \d+", "seed: -1", r"seed: found -1; .*greater than or equal to 0"),
         (r"seed: \d+", "seed: 1.5", r"seed: found 1\.5"),
         (r"model:\n +size:", "model:", r"model: found '\w+'"),

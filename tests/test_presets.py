@@ -1,6 +1,8 @@
 """Every preset that ships, and what the documentation promises of it."""
 
+import operator
 import shutil
+from functools import reduce
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -127,20 +129,20 @@ def pipeline(tmp_path):
 
 
 def params_with(folder, **changes):
-    """params.yaml with `section__key=value` changed."""
+    """params.yaml with `section__key=value` changed, or `section__section__key`."""
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
     for name, value in changes.items():
-        section, key = name.split("__")
-        params[section][key] = value
+        *sections, key = name.split("__")
+        reduce(operator.getitem, sections, params)[key] = value
     yaml.dump(params, folder / "params.yaml")
     return folder / "params.yaml"
 
 
 def test_targets_of_fine_tuning_are_held_against_the_chosen_architecture(pipeline, tmp_path):
-    check(params_with(tmp_path, model__size="mlp", finetune__targets=["in_proj", "fc1"]), pipeline)
-    wrong = params_with(tmp_path, finetune__targets=["in_proj", "fc1"])
-    message = "finetune.targets: fc1: no such projection in the model; there are: dt_proj, in_proj, out_proj"
+    check(params_with(tmp_path, model__size="mlp", finetune__adapter__targets=["in_proj", "fc1"]), pipeline)
+    wrong = params_with(tmp_path, finetune__adapter__targets=["in_proj", "fc1"])
+    message = "finetune.adapter.targets: fc1: no such projection in the model; there are: dt_proj, in_proj"
     with pytest.raises(UserError, match=message):
         check(wrong, pipeline)
 
@@ -160,17 +162,17 @@ def test_a_model_to_start_from_is_held_against_the_other_sections_instead_of_the
     model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=300, ssm="mamba2", headdim=8), seed=0)
     bundle.save(tmp_path / "model", model, tokenizer=tmp_path / "empty", provenance={})
     start = {"pretrain__init_from": str(tmp_path / "model"), "pretrain__max_steps": 0}
-    check(params_with(tmp_path, **start, finetune__targets=["in_proj", "out_proj"]), pipeline)
-    with pytest.raises(UserError, match=r"finetune.targets: x_proj: no such projection in the model"):
-        check(params_with(tmp_path, **start, finetune__targets=["x_proj"]), pipeline)
-    with pytest.raises(UserError, match=r"nowhere/config.json: no such file"):
+    check(params_with(tmp_path, **start, finetune__adapter__targets=["in_proj", "out_proj"]), pipeline)
+    with pytest.raises(UserError, match=r"finetune.adapter.targets: x_proj: no such projection in the model"):
+        check(params_with(tmp_path, **start, finetune__adapter__targets=["x_proj"]), pipeline)
+    with pytest.raises(UserError, match="nowhere: no such folder"):
         check(params_with(tmp_path, pretrain__init_from="nowhere"), pipeline)
     with pytest.raises(UserError, match="max_steps is 0 and init_from null"):
         check(params_with(tmp_path, pretrain__max_steps=0), pipeline)
 
 
 def test_pretrain_finds_before_it_starts_what_would_stop_a_stage_after_it(pipeline, tmp_path):
-    params = params_with(tmp_path, finetune__targets=["fc1"])
+    params = params_with(tmp_path, finetune__adapter__targets=["fc1"])
     app = typer.Typer()
     app.command()(pretrain.command)
     presets = {"model": "model/tiny", "hardware": "hardware/cpu", "training": "training/fast"}
@@ -179,7 +181,7 @@ def test_pretrain_finds_before_it_starts_what_would_stop_a_stage_after_it(pipeli
         options += [f"--{name}", str(pipeline / f"{preset}.yaml")]
     for name in ("tokenizer", "tokens", "base", "report", "curves"):
         options += [f"--{name}", str(tmp_path / "nowhere" / name)]
-    with pytest.raises(UserError, match=r"finetune.targets: fc1: no such projection"):
+    with pytest.raises(UserError, match=r"finetune.adapter.targets: fc1: no such projection"):
         CliRunner().invoke(app, options, catch_exceptions=False)
 
 
@@ -187,7 +189,7 @@ def test_pretrain_finds_before_it_starts_what_would_stop_a_stage_after_it(pipeli
     ("section", "key", "value"),
     [
         ("pretrain", "max_step", 3),
-        ("finetune", "rank", 0),
+        ("finetune", "epochs", 0),
         ("evaluate", "max_bytes", "many"),
         ("export", "int8_max_kl", -1.0),
         ("tokenize", "vocab_size", 10),

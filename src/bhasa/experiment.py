@@ -83,5 +83,5 @@ def check_together(experiment: Experiment, architecture: ModelConfig, hardware: 
 
     model = outline(architecture)
     require_memory(model.num_parameters(), hardware.device)
-    projections(model, experiment.finetune.targets)
+    projections(model, experiment.finetune.adapter.targets)
     require_exportable(experiment.export.targets, architecture)

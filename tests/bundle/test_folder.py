@@ -7,9 +7,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from bhasa import bundle
+from bhasa.cards import describe_layers
 from bhasa.errors import UserError
 from bhasa.model.config import AttentionConfig, ModelConfig
-from bhasa.model.description import describe_layers
 from bhasa.model.language_model import build
 from bhasa.tokens import bpe
 from bhasa.tokens.config import TokenizeConfig

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bhasa import bundle
-from bhasa.finetuning.config import FinetuneConfig
+from bhasa.finetuning.config import FinetuneConfig, LoraConfig
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 
@@ -25,11 +25,21 @@ def model(base):
 
 
 @pytest.fixture
-def make_config():
+def lora():
+    """Settings of adapters."""
+
     def make(**changes):
-        values = {"context_length": 16, "tokens_per_step": 32, "learning_rate": 1e-2, "rank": 3, "alpha": 6.0}
-        targets = {"targets": ("in_proj", "x_proj", "dt_proj", "out_proj")}
-        return FinetuneConfig(**(values | targets | changes))
+        targets = ("in_proj", "x_proj", "dt_proj", "out_proj")
+        return LoraConfig(**{"kind": "lora", "rank": 3, "alpha": 6.0, "targets": targets} | changes)
+
+    return make
+
+
+@pytest.fixture
+def make_config(lora):
+    def make(adapter=None, **changes):
+        values = {"context_length": 16, "tokens_per_step": 32, "learning_rate": 1e-2}
+        return FinetuneConfig(**{**values, "adapter": adapter or lora(), **changes})
 
     return make
 

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import subprocess
@@ -6,14 +7,16 @@ import sys
 import pytest
 import torch
 import transformers
-from peft import PeftModel
+from peft import AutoPeftModelForCausalLM, PeftModel
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bhasa import bundle
+from bhasa.bundle.published import adaptable
 from bhasa.errors import BhasaError, UserError
 from bhasa.finetuning import adapters
+from bhasa.finetuning.projections import projections
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 
@@ -38,32 +41,32 @@ def tuned(model, config, ids, steps=5):
 @pytest.mark.parametrize(
     "target", ["q_proj", "lm_head", "conv1d", "mixer", "backbone.layers.0.mixer.in_proj"]
 )
-def test_a_target_that_names_no_projection_is_refused_before_anything_changes(model, make_config, target):
+def test_a_target_that_names_no_projection_is_refused_before_anything_changes(model, lora, target):
     names = [name for name, _ in model.named_parameters()]
     message = (
-        rf"finetune.targets: {target}: no such projection in the model; "
+        rf"finetune.adapter.targets: {target}: no such projection in the model; "
         "there are: dt_proj, in_proj, out_proj, x_proj"
     )
     with pytest.raises(UserError, match=message):
-        adapters.attach(model, make_config(targets=("in_proj", target)), seed=0)
+        adapters.attach(model, lora(targets=("in_proj", target)), seed=0)
     assert [name for name, _ in model.named_parameters()] == names
 
 
-def test_a_model_with_an_mlp_offers_its_projections_too(make_config, ids):
+def test_a_model_with_an_mlp_offers_its_projections_too(lora, ids):
     model = build(ModelConfig(d_model=24, n_layer=1, vocab_size=50, d_intermediate=8), seed=0)
-    adapters.attach(model, make_config(targets=("fc1", "fc2")), seed=0)
+    adapters.attach(model, lora(targets=("fc1", "fc2")), seed=0)
     loss_of(model, ids).backward()
     assert sum("lora_B" in name and bool(p.grad.any()) for name, p in model.named_parameters()) == 2
 
 
 @pytest.mark.parametrize("ssm", ["mamba", "mamba2"])
-def test_all_reaches_every_projection_of_every_mixer_and_merges(ssm, make_config, ids):
+def test_all_reaches_every_projection_of_every_mixer_and_merges(ssm, lora, ids):
     values = {"pattern": "M*-", "ssm": ssm, "headdim": 8, "d_intermediate": 16, "attention": {"num_heads": 2}}
     model = build(
         ModelConfig.parse({"d_model": 24, "n_layer": 3, "vocab_size": 50, **values}, "a hybrid"), seed=0
     )
     linear = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and n != "lm_head"]
-    adapted, model = tuned(model, make_config(targets=("all",)), ids)
+    adapted, model = tuned(model, lora(targets=("all",)), ids)
     learnt = {name for name, p in model.named_parameters() if "lora_B" in name and p.any()}
     assert learnt == {f"{name}.lora_B.default.weight" for name in linear}
     with torch.no_grad():
@@ -71,16 +74,16 @@ def test_all_reaches_every_projection_of_every_mixer_and_merges(ssm, make_config
         torch.testing.assert_close(adapters.merge(adapted)(ids)[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_fresh_adapters_change_nothing_to_the_bit(model, make_config, ids):
+def test_fresh_adapters_change_nothing_to_the_bit(model, lora, ids):
     with torch.no_grad():
         before = model(ids)[0]
-        adapters.attach(model, make_config(), seed=0)
+        adapters.attach(model, lora(), seed=0)
         assert torch.equal(model(ids)[0], before)
 
 
-def test_only_adapters_train_and_every_one_is_reached(model, make_config, ids):
+def test_only_adapters_train_and_every_one_is_reached(model, lora, ids):
     base = {name: p.detach().clone() for name, p in model.named_parameters()}
-    adapters.attach(model, make_config(), seed=0)
+    adapters.attach(model, lora(), seed=0)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     special_tokens = {name for name in trained if "trainable_tokens_delta" in name}
     assert len(special_tokens) == 1  # the rows of the conversation's special tokens, shared with the output
@@ -101,11 +104,11 @@ def test_only_adapters_train_and_every_one_is_reached(model, make_config, ids):
     assert all(torch.equal(base[name], after[name]) for name in base)
 
 
-def test_the_seed_decides_the_adapters(base, make_config):
+def test_the_seed_decides_the_adapters(base, lora):
     def first_matrix(seed):
         model = bundle.load(base)
         torch.manual_seed(7 + seed)
-        adapters.attach(model, make_config(), seed=seed // 2)
+        adapters.attach(model, lora(), seed=seed // 2)
         return model.backbone.layers[0].mixer.in_proj.lora_A["default"].weight
 
     assert torch.equal(first_matrix(0), first_matrix(1))
@@ -113,9 +116,9 @@ def test_the_seed_decides_the_adapters(base, make_config):
 
 
 @torch.no_grad()
-def test_the_merged_model_computes_what_the_adapted_one_does(base, model, make_config, ids):
+def test_the_merged_model_computes_what_the_adapted_one_does(base, model, lora, ids):
     with torch.enable_grad():
-        adapted, model = tuned(model, make_config(), ids)
+        adapted, model = tuned(model, lora(), ids)
     expected, original = model(ids)[0], bundle.load(base)(ids)[0]
     assert (expected - original).abs().max() > 0.1  # tuning has changed something
     merged = adapters.merge(adapted)
@@ -125,20 +128,93 @@ def test_the_merged_model_computes_what_the_adapted_one_does(base, model, make_c
     assert merged.lm_head.weight is merged.backbone.embeddings.weight
 
 
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")  # theirs, to each other
+FOREIGN = {
+    "mamba": {},
+    "mamba, untied": {"tie_embeddings": False},
+    "mamba2": {"ssm": "mamba2", "headdim": 8, "ngroups": 2},
+    "mamba2, untied": {"ssm": "mamba2", "headdim": 8, "tie_embeddings": False},
+}
+quiet = pytest.mark.filterwarnings(
+    "ignore:.*is_gradient_checkpointing.*:FutureWarning"
+)  # theirs, to each other
+
+
+@pytest.fixture
+def saved(tmp_path, lora, ids):
+    """A tuned model, with its base and its adapter as folders."""
+
+    def make(architecture, **adapter):
+        (tmp_path / "tokenizer").mkdir()
+        sizes = {"d_model": 24, "n_layer": 2, "vocab_size": 50, "d_state": 4, "initializer_range": 0.3}
+        model = build(ModelConfig.parse(sizes | architecture, "a model"), seed=0)
+        bundle.save(tmp_path / "base", model, tokenizer=tmp_path / "tokenizer", provenance={})
+        adapted, model = tuned(model, lora(**adapter), ids)
+        adapters.write(adapted, tmp_path / "adapter", base=tmp_path / "base")
+        return model
+
+    return make
+
+
+@quiet
+@pytest.mark.parametrize("architecture", FOREIGN.values(), ids=FOREIGN)
 @torch.no_grad()
-def test_the_saved_adapter_opens_in_peft_on_the_base_opened_by_transformers(
-    base, model, make_config, ids, tmp_path
-):
+def test_a_portable_adapter_opens_in_peft_on_transformers_class(architecture, saved, ids, tmp_path):
     with torch.enable_grad():
-        # transformers reads the weights of the other two itself and would bypass their adapters
-        config = make_config(targets=("in_proj", "x_proj"))
-        adapted, model = tuned(model, config, ids)
-    adapters.write(adapted, tmp_path / "adapter", base=base)
+        model = saved(architecture, targets=("portable",))
+    expected, base = model(ids)[0], bundle.load(tmp_path / "base")(ids)[0]
+    assert (expected - base).abs().max() > 0.1
     theirs = PeftModel.from_pretrained(
-        transformers.AutoModelForCausalLM.from_pretrained(base), str(tmp_path / "adapter")
+        transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base"), str(tmp_path / "adapter")
     )
-    torch.testing.assert_close(theirs(input_ids=ids).logits, model(ids)[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(theirs(input_ids=ids).logits, expected, rtol=1e-4, atol=1e-4)
+    auto = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter")  # finds the base by the adapter
+    torch.testing.assert_close(auto(input_ids=ids).logits, expected, rtol=1e-4, atol=1e-4)
+    merged = theirs.merge_and_unload()
+    torch.testing.assert_close(merged(ids).logits, expected, rtol=1e-4, atol=1e-4)
+    page = (tmp_path / "adapter/README.md").read_text()
+    assert "AutoModelForCausalLM" in page
+    assert "Only bhasa opens it" not in page
+
+
+BHASA_ALONE = {
+    "out_proj": ({}, ("in_proj", "out_proj")),
+    "dt_proj": ({}, ("dt_proj",)),
+    "mamba2": ({"ssm": "mamba2", "headdim": 8}, ("all",)),
+    "hybrid": ({"pattern": "M*", "attention": {"num_heads": 2}}, ("portable",)),
+}
+
+
+@pytest.mark.parametrize(("architecture", "targets"), BHASA_ALONE.values(), ids=BHASA_ALONE)
+@torch.no_grad()
+def test_the_page_of_any_other_adapter_has_bhasa_open_it(architecture, targets, saved, ids, tmp_path):
+    with torch.enable_grad():
+        model = saved(architecture, targets=targets)
+    page = (tmp_path / "adapter/README.md").read_text()
+    assert "Only bhasa opens it" in page
+    code = page.split("```python\n")[1].split("```")[0].replace("<this folder>", str(tmp_path / "adapter"))
+    found: dict = {}
+    exec(code, found)  # what the page says to do
+    torch.testing.assert_close(found["model"](ids)[0], model(ids)[0], rtol=1e-5, atol=1e-5)
+
+
+@quiet
+@pytest.mark.parametrize("ssm", ["mamba", "mamba2"])
+@torch.no_grad()
+def test_no_other_projection_is_portable(ssm, saved, ids, tmp_path):
+    """What `PublishedMixer.adaptable` leaves out, peft refuses there or transformers bypasses."""
+    with torch.enable_grad():
+        saved({"ssm": ssm, "headdim": 8}, targets=("all",))
+    model = bundle.load(tmp_path / "base")
+    names = set(projections(model, ["all"])) - set(adaptable(model.config))
+    path = tmp_path / "adapter/adapter_config.json"
+    values = json.loads(path.read_text())
+    for name in names:
+        path.write_text(json.dumps(values | {"target_modules": [name], "lora_alpha": 600.0}))
+        base = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+        expected, _ = PeftModel.from_pretrained(bundle.load(tmp_path / "base"), str(path.parent))(ids)
+        with contextlib.suppress(ValueError):
+            found = PeftModel.from_pretrained(base, str(path.parent))(input_ids=ids).logits
+            assert (found - expected).abs().max() > 1e-2, name
 
 
 def test_another_loss_than_the_expected_is_a_fault():
@@ -155,10 +231,9 @@ import sys
 from pathlib import Path
 from bhasa import bundle
 from bhasa.finetuning import adapters
-from bhasa.finetuning.config import FinetuneConfig
+from bhasa.finetuning.config import LoraConfig
 
-config = FinetuneConfig(context_length=16, tokens_per_step=32, learning_rate=0.1, rank=3, alpha=6.0,
-                        targets=("x_proj", "out_proj", "in_proj", "dt_proj"))
+config = LoraConfig(kind="lora", rank=3, alpha=6.0, targets=("x_proj", "out_proj", "in_proj", "dt_proj"))
 adapted = adapters.attach(bundle.load(Path(sys.argv[1])), config, seed=0)
 adapters.write(adapted, Path(sys.argv[2]), base=Path("models/base"))
 """
@@ -172,18 +247,18 @@ def test_the_adapter_s_bytes_do_not_depend_on_the_hash_seed(base, tmp_path):
         subprocess.run(command, env=environment, check=True, capture_output=True)
     written = {path.name: path.read_bytes() for path in (tmp_path / "0").iterdir()}
     assert written == {path.name: path.read_bytes() for path in (tmp_path / "3").iterdir()}
-    assert sorted(written) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(written) == ["README.md", "adapter_config.json", "adapter_model.safetensors"]
     config = json.loads(written["adapter_config.json"])
     assert config["base_model_name_or_path"] == "models/base"
     assert config["target_modules"] == sorted(ADAPTED)
 
 
 @torch.no_grad()
-def test_an_untied_output_learns_the_special_tokens_too(make_config, ids):
+def test_an_untied_output_learns_the_special_tokens_too(lora, ids):
     model = build(ModelConfig(d_model=24, n_layer=1, vocab_size=50, tie_embeddings=False), seed=0)
     before = model.lm_head.weight.clone()
     with torch.enable_grad():
-        adapted, model = tuned(model, make_config(), ids)
+        adapted, model = tuned(model, lora(), ids)
     expected = model(ids)[0]
     merged = adapters.merge(adapted)
     torch.testing.assert_close(merged(ids)[0], expected, rtol=1e-4, atol=1e-4)
@@ -204,10 +279,10 @@ class LargestTensor(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_the_loss_of_an_adapted_model_never_holds_all_logits_and_is_the_plain_one(make_config, tied):
+def test_the_loss_of_an_adapted_model_never_holds_all_logits_and_is_the_plain_one(lora, tied):
     config = ModelConfig(d_model=16, n_layer=1, vocab_size=20_000, d_state=4, tie_embeddings=tied)
     model = build(config, seed=0)
-    adapters.attach(model, make_config(), seed=1)
+    adapters.attach(model, lora(), seed=1)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     with torch.no_grad():
         for number, parameter in enumerate(trained.values()):  # as after some steps: nothing is zero

@@ -2,7 +2,6 @@ import pytest
 
 from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
-from bhasa.model.description import describe_layers
 from bhasa.model.pattern import letters_of
 
 SMALL = {"d_model": 32, "vocab_size": 50, "attention": {"num_heads": 2}}
@@ -63,17 +62,3 @@ def test_an_mlp_is_in_the_pattern_or_after_each_mixer():
 def test_sizes_that_do_not_fit_are_named(values, message):
     with pytest.raises(UserError, match=message):
         config(n_layer=2, **values)
-
-
-@pytest.mark.parametrize(
-    ("values", "drawing"),
-    [
-        ({"n_layer": 4}, "4 Mamba"),
-        ({"n_layer": 8, "pattern": "4M*3M", "ssm": "mamba2"}, "4 Mamba-2 -> attention -> 3 Mamba-2"),
-        ({"n_layer": 6, "pattern": "M*-", "d_intermediate": 8}, "(Mamba -> attention -> MLP) x 2"),
-        ({"n_layer": 2, "d_intermediate": 8}, "2 Mamba + MLP"),
-        ({"n_layer": 4, "pattern": "M*M*"}, "(Mamba -> attention) x 2"),
-    ],
-)
-def test_the_drawing_shows_one_period(values, drawing):
-    assert describe_layers(config(**values)) == drawing

@@ -12,7 +12,7 @@ from bhasa.errors import BhasaError
 from bhasa.evaluation.config import EvaluateConfig, SpeedConfig
 from bhasa.export.config import ExportConfig
 from bhasa.finetuning import adapters
-from bhasa.finetuning.config import FinetuneConfig
+from bhasa.finetuning.config import FinetuneConfig, LoraConfig
 from bhasa.hardware import HardwareProfile
 from bhasa.inference.config import SamplingConfig
 from bhasa.model.config import ModelConfig
@@ -31,8 +31,7 @@ CONFIG = FinetuneConfig(
     learning_rate=0.05,
     validation_sequences=4,
     max_steps=12,
-    rank=4,
-    alpha=16.0,
+    adapter=LoraConfig(kind="lora", rank=4, alpha=16.0, targets=("all",)),
 )
 
 

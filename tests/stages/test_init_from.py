@@ -16,7 +16,7 @@ from bhasa import bundle, journal
 from bhasa.bundle.official import to_official
 from bhasa.bundle.weights import official_names
 from bhasa.errors import UserError
-from bhasa.finetuning.config import FinetuneConfig
+from bhasa.finetuning.config import FinetuneConfig, LoraConfig
 from bhasa.hardware import HardwareProfile
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
@@ -192,7 +192,10 @@ def test_what_was_taken_over_is_tuned_like_any_base(inputs, source, tmp_path):
     run(inputs, tmp_path, source, max_steps=0)
     tuned = finetune.run(
         FinetuneConfig(
-            **SHARED, rank=2, alpha=4.0, targets=("in_proj", "out_proj"), max_steps=4, validate_every=2
+            **SHARED,
+            adapter=LoraConfig(kind="lora", rank=2, alpha=4.0, targets=("in_proj", "out_proj")),
+            max_steps=4,
+            validate_every=2,
         ),
         seed=1,
         hardware=HARDWARE,

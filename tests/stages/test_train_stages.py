@@ -7,7 +7,7 @@ import pytest
 
 from bhasa import bundle, journal
 from bhasa.errors import UserError
-from bhasa.finetuning.config import FinetuneConfig
+from bhasa.finetuning.config import FinetuneConfig, LoraConfig
 from bhasa.hardware import HardwareProfile
 from bhasa.model.config import ModelConfig
 from bhasa.stages import finetune, pretrain
@@ -78,7 +78,10 @@ def run_pretrain(inputs: Path, out: Path, **changed) -> dict:
 
 def run_finetune(inputs: Path, out: Path, **changed) -> dict:
     config = FinetuneConfig(
-        **SHARED, rank=2, alpha=4.0, targets=("in_proj", "out_proj"), max_steps=4, validate_every=2
+        **SHARED,
+        adapter=LoraConfig(kind="lora", rank=2, alpha=4.0, targets=("in_proj", "out_proj")),
+        max_steps=4,
+        validate_every=2,
     )
     options = {"base": out / "base", "tokens": inputs / "chat", "hardware": HARDWARE}
     return finetune.run(

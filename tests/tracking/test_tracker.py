@@ -43,7 +43,8 @@ def test_params_are_flat_and_whole(params: Path, store) -> None:
         tracker.log_params({f"many.{i}": i for i in range(250)})
     run = store.only("pretrain")
     assert run.data.params["model.size"] == read_mapping(params)["model"]["size"]
-    assert run.data.params["finetune.rank"] == str(read_mapping(params)["finetune"]["rank"])
+    adapter = read_mapping(params)["finetune"]["adapter"]
+    assert run.data.params["finetune.adapter.rank"] == str(adapter["rank"])
     assert run.data.params["model.d_model"] == "64"
     assert run.data.params["model.norm"] == "rms"
     assert run.data.params["model.tags"] == '["a", "b"]'

@@ -11,16 +11,17 @@ from tokenizers import Tokenizer
 
 from bhasa import journal
 from bhasa.bundle import reading
-from bhasa.bundle.card import card
-from bhasa.bundle.published import to_published
+from bhasa.bundle.published import is_published_layout, to_published
 from bhasa.bundle.reading import CONFIG, HEAD
 from bhasa.bundle.weights import EMBEDDINGS, WEIGHTS
+from bhasa.cards import model_card
 from bhasa.hardware import machine
 from bhasa.model.language_model import LanguageModel, outline
 from bhasa.tokens import bpe
 from bhasa.tokens.special import END_OF_TEXT, SPECIAL_TOKENS, special_ids
 
-TOKENIZER, GENERATION, PROVENANCE = "tokenizer.json", "generation_config.json", "provenance.json"
+TOKENIZER, GENERATION = "tokenizer.json", "generation_config.json"
+PROVENANCE, CARD = "provenance.json", "README.md"
 TOKENIZER_FILES = (
     *(TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "merges.txt", "chat_template.jinja"),
@@ -38,8 +39,16 @@ def save(folder: Path, model: LanguageModel, *, tokenizer: Path, provenance: Map
         save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
         journal.write_json(draft / CONFIG, to_published(model.config))
         journal.write_json(draft / GENERATION, _generation_config(draft))
-        journal.write_json(draft / PROVENANCE, machine() | dict(provenance))
-        journal.write_text(draft / "README.md", card(model, PROVENANCE))
+        provenance = machine() | dict(provenance)
+        journal.write_json(draft / PROVENANCE, provenance)
+        page = model_card(
+            model.config,
+            parameters=model.num_parameters(),
+            layout="transformers" if is_published_layout(model.config) else "bhasa",
+            provenance=provenance,
+            file=PROVENANCE,
+        )
+        journal.write_text(draft / CARD, page)
 
 
 def _generation_config(folder: Path) -> dict[str, Any]:

@@ -55,6 +55,12 @@ def model_type(config: ModelConfig) -> str:
     return OWN
 
 
+def adaptable(config: ModelConfig) -> tuple[str, ...]:
+    """Projections that peft adapts in transformers' class of this architecture; none if there is no class."""
+    mixer = published_mixers().get(model_type(config))
+    return mixer.adaptable if mixer else ()
+
+
 def to_published(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]:
     """`config.json`: every key of transformers' class of that type, and ours for what it has not."""
     name = model_type(config)

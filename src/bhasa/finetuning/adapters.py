@@ -1,22 +1,26 @@
-"""LoRA (Hu et al. 2021) through peft, on projections chosen by name.
+"""Adapters through peft: put into a model, written as peft's folder, merged into the weights.
 
-An adapter adds B A alpha / rank to a frozen matrix; B starts at zero, so a model with fresh adapters
-computes what its base does. Names that match nothing are an error, never a silent no-op. The special
-tokens of a conversation never occur in documents, so their rows of the embedding are trained too.
+The special tokens of a conversation never occur in documents, so their rows of the embedding are trained too.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from bhasa import journal
+from bhasa.cards import adapter_card
 from bhasa.errors import BhasaError
-from bhasa.finetuning.config import FinetuneConfig
-from bhasa.finetuning.projections import projections
+from bhasa.finetuning import lora
+from bhasa.finetuning.config import Adapter
+from bhasa.finetuning.projections import are_portable
 from bhasa.model.language_model import LanguageModel
 from bhasa.tokens.special import ASSISTANT, END_OF_TURN, SYSTEM, USER
+
+KINDS: Mapping[str, Callable[[LanguageModel, Adapter], LoraConfig]] = {"lora": lora.peft_config}
+"""What peft is told for each kind of `config.Adapter`."""
 
 SPECIAL_TOKEN_IDS = (USER, ASSISTANT, END_OF_TURN, SYSTEM)
 
@@ -31,18 +35,13 @@ the tokens of a few rows that was at most 1.2e-7, one unit of a float32 loss, at
 """
 
 
-def attach(model: LanguageModel, config: FinetuneConfig, *, seed: int) -> PeftModel:
+def attach(model: LanguageModel, config: Adapter, *, seed: int) -> PeftModel:
     """Put adapters into `model` in place and freeze the rest; returns peft's handle on it."""
-    lora = LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,  # type: ignore[arg-type]  # a float is as good
-        lora_dropout=config.dropout,
-        target_modules=projections(model, config.targets),
-        trainable_token_indices={name: list(SPECIAL_TOKEN_IDS) for name in _vocabulary_matrices(model)},
-    )
+    settings = KINDS[config.kind](model, config)
+    settings.trainable_token_indices = {name: list(SPECIAL_TOKEN_IDS) for name in _vocabulary_matrices(model)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return get_peft_model(model, lora)
+        return get_peft_model(model, settings)
 
 
 def _vocabulary_matrices(model: LanguageModel) -> tuple[str, ...]:
@@ -63,14 +62,20 @@ def require_equal(loss: float, expected: float) -> None:
 
 
 def write(adapted: PeftModel, folder: Path, *, base: Path) -> None:
-    """Write the adapter as a peft folder whose bytes repeat."""
+    """Write a folder as peft's, whose bytes repeat, with a page that says what opens it."""
     adapted.peft_config["default"].base_model_name_or_path = base.as_posix()
     adapted.save_pretrained(str(folder), save_embedding_layers=False)  # "auto" would ask the hub
-    (folder / "README.md").unlink(missing_ok=True)  # peft's template, all blanks
     path = folder / "adapter_config.json"
     values = json.loads(path.read_text(encoding="utf-8"))
-    values["target_modules"] = sorted(values["target_modules"])  # a set: its order changes from run to run
+    names = sorted(values["target_modules"])  # a set: its order changes from run to run
+    model = adapted.get_base_model()
+    assert isinstance(model, LanguageModel)
+    portable = are_portable(model, names)
+    # Set before training, the task would have peft ask for methods that only transformers' models have.
+    values |= {"target_modules": names, "task_type": "CAUSAL_LM" if portable else None, "auto_mapping": None}
     journal.write_json(path, dict(sorted(values.items())))
+    page = adapter_card(values["peft_type"], names, base=base.as_posix(), portable=portable)
+    journal.write_text(folder / "README.md", page)
 
 
 def merge(adapted: PeftModel) -> LanguageModel:

@@ -99,7 +99,7 @@ def run(
         return mean_loss(model, validation, adapters.CHECKED_ROWS, exact)
 
     base_loss = checked_loss(model)
-    adapted = adapters.attach(model, config, seed=derive(seed, "adapters"))
+    adapted = adapters.attach(model, config.adapter, seed=derive(seed, "adapters"))
     adapters.require_equal(checked_loss(model), base_loss)
     with fit(
         "finetune",

@@ -21,7 +21,7 @@ def command(
     """Show the layers of a model in order, what each counts, and how much it remembers of what it read."""
     from rich.console import Console
 
-    from bhasa.model.description import describe_layers
+    from bhasa.cards import describe_layers
     from bhasa.model.language_model import outline
 
     config = _config(model, vocab_size)

@@ -28,6 +28,8 @@ class PublishedMixer:
     """Its class in transformers."""
     names: Names
     """Keys of transformers' `config.json` whose values pass unchanged, beside those that all mixers have."""
+    adaptable: tuple[str, ...]
+    """Projections that peft adapts there: that it accepts, and whose adapter that class does not bypass."""
     keys: Callable[[ModelConfig], dict[str, Any]]
     """The other keys of that file."""
     read: Callable[[Values, Mapping[str, Any], str], Values]

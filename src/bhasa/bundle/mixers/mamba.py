@@ -48,6 +48,7 @@ def _sizes(shapes: Shapes, values: Values, where: str, names: Names) -> Values:
 
 PUBLISHED = PublishedMixer(
     architecture="MambaForCausalLM",
+    adaptable=("in_proj", "x_proj"),  # it multiplies by dt_proj.weight itself; peft refuses out_proj
     names={},
     keys=_keys,
     read=_read,

@@ -76,6 +76,7 @@ def _groups(grouped: int, values: Values, where: str, names: Names) -> dict[str,
 
 PUBLISHED = PublishedMixer(
     architecture="Mamba2ForCausalLM",
+    adaptable=("in_proj",),  # peft refuses out_proj
     names={"headdim": "head_dim", "ngroups": "n_groups", "nheads": "num_heads"},
     keys=_keys,
     read=_read,
