@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import signal
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhasa import journal
-from bhasa.errors import FileError, UserError
+from bhasa.errors import BhasaError, FileError, UserError
 from bhasa.journal import (
     Journal,
     publish,
@@ -282,22 +281,44 @@ def test_journal_gives_back_what_was_appended(
     assert journal.read() == events
 
 
-def test_journal_ignores_a_torn_last_line_and_goes_on_after_it(tmp_path: Path) -> None:
+def test_journal_ignores_a_torn_last_line(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "a.jsonl")
     journal.append({"step": 1})
     with journal.path.open("a") as stream:
         stream.write('{"step": 2, "lo')
     assert journal.read() == [{"step": 1}]
-    resumed = Journal(journal.path)
-    resumed.append({"step": 2})
-    assert resumed.read() == [{"step": 1}, {"step": 2}]
 
 
-def test_journal_forgets_the_steps_after_a_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", [b"{bad}", b"[1]", b"\xff", b""])
+def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: bytes) -> None:
+    journal = Journal(tmp_path / "a.jsonl")
+    journal.append({"step": 1})
+    with journal.path.open("ab") as stream:
+        stream.write(line + b"\n")
+    with pytest.raises(BhasaError, match=r"a\.jsonl: line 2 is no JSON object"):
+        journal.read()
+
+
+def test_journal_knows_what_it_was_at_a_mark_and_goes_back_to_it(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "new" / "a.jsonl")
     assert journal.read() == []
+    assert journal.begins_with(journal.mark())
     for step in range(4):
         journal.append({"step": step})
-    journal.truncate([event for event in journal.read() if event["step"] < 2])
+        if step == 1:
+            mark = journal.mark()
+    assert journal.begins_with(mark)
+    journal.truncate(mark.size)
+    assert journal.mark() == mark
     journal.append({"step": 9})
-    assert [json.loads(line)["step"] for line in journal.path.read_text().splitlines()] == [0, 1, 9]
+    assert [event["step"] for event in journal.read()] == [0, 1, 9]
+    journal.truncate(mark.size - 1)
+    assert not journal.begins_with(mark)
+    journal.path.unlink()
+    assert not journal.begins_with(mark)
+
+
+def test_a_journal_that_is_not_there_is_made_by_truncating(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a.jsonl")
+    journal.truncate(0)
+    assert journal.path.read_bytes() == b""

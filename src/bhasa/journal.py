@@ -15,9 +15,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bhasa.errors import FileError, UserError
+from bhasa.errors import BhasaError, FileError, UserError
 
 
 @contextmanager
@@ -84,6 +84,14 @@ def require_space(folder: Path, needed: int, what: str) -> None:
         raise UserError(f"{folder}: {found}; make room and run again")
 
 
+class Mark(NamedTuple):
+    """A journal up to some moment, by which it is recognised later."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+
+
 class Journal:
     """An append-only file of JSON lines; one line is one event, and a torn last line is ignored."""
 
@@ -92,11 +100,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def append(self, event: Mapping[str, Any]) -> None:
-        with self.path.open("ab+") as stream:
-            if stream.tell():
-                stream.seek(-1, os.SEEK_END)
-                if stream.read(1) != b"\n":  # a writer before this one died in the middle of its line
-                    stream.truncate(self.path.read_bytes().rfind(b"\n") + 1)
+        with self.path.open("ab") as stream:
             stream.write(json.dumps(event).encode() + b"\n")
 
     def sync(self) -> None:
@@ -104,15 +108,37 @@ class Journal:
         if self.path.exists():
             _sync(self.path)
 
-    def read(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]  # no newline, not written whole
-        return [json.loads(line) for line in lines]
+    def mark(self) -> Mark:
+        """Everything appended so far."""
+        content = self._content()
+        return Mark(len(content), hashlib.sha256(content).hexdigest())
 
-    def truncate(self, keep: list[dict[str, Any]]) -> None:
-        """Replace the content by `keep`: a resumed run forgets the steps after its checkpoint."""
-        write_text(self.path, "".join(json.dumps(event) + "\n" for event in keep))
+    def begins_with(self, mark: Mark) -> bool:
+        """Whether what was there at `mark` is still there."""
+        return hashlib.sha256(self._content()[: mark.size]).hexdigest() == mark.sha256
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every event; raises `BhasaError` for a line that is none."""
+        lines = self._content().split(b"\n")[:-1]  # no newline, not written whole
+        return [self._parsed(number, line) for number, line in enumerate(lines, 1)]
+
+    def truncate(self, size: int) -> None:
+        """Keep the first `size` bytes: a resumed run forgets the steps after its checkpoint."""
+        with self.path.open("ab") as stream:
+            stream.truncate(size)
+        _sync(self.path)
+
+    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            event = json.loads(line)
+        except ValueError:  # also what is not UTF-8
+            event = None
+        if not isinstance(event, dict):
+            raise BhasaError(f"{self.path}: line {number} is no JSON object, so this record is damaged")
+        return event
+
+    def _content(self) -> bytes:
+        return self.path.read_bytes() if self.path.exists() else b""
 
 
 def _put_in_place(draft: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ from bhasa.tokens.config import TokenizeConfig
 from bhasa.tokens.shards import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
-from bhasa.training.loop import Run
+from bhasa.training.run_folder import RunFolder
 
 HARDWARE = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
 TEXTS = [f"def number_{i}(x):\n    return x + {i}\n" * 4 for i in range(40)]
@@ -113,7 +113,7 @@ def test_both_stages_learn_and_repeat_to_the_byte(inputs, tmp_path):
 @pytest.fixture
 def observe(monkeypatch):
     """A function that lists the steps recorded from now on, and interrupts the run at one of them."""
-    record = Run.record
+    record = RunFolder.record
 
     def start(interrupt_at=None):
         steps = []
@@ -125,7 +125,7 @@ def observe(monkeypatch):
                 if step == interrupt_at:
                     raise KeyboardInterrupt
 
-        monkeypatch.setattr(Run, "record", observed)
+        monkeypatch.setattr(RunFolder, "record", observed)
         return steps
 
     return start

@@ -7,6 +7,7 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.tokens.loader import IGNORED, Batch
 from bhasa.training.config import TrainingConfig
+from bhasa.training.plan import Plan
 from bhasa.training.step import Stepper
 
 VOCAB, LENGTH = 40, 16
@@ -58,6 +59,13 @@ def make_stepper(config):
         return Stepper(model, chosen, hardware, seed=1)
 
     return make
+
+
+@pytest.fixture
+def make_plan(config, batches):
+    """A plan of so many steps on the counting rows."""
+    values = {"config": config, "seed": 1, "train": batches, "validation": batches}
+    return lambda steps, **changes: Plan("run", steps=steps, **values | changes)
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from bhasa.tokens.loader import Batch
 from bhasa.training.config import TrainingConfig
 from bhasa.training.curves import write_curves
 from bhasa.training.fit import fit
-from bhasa.training.loop import Run
+from bhasa.training.plan import Plan
+from bhasa.training.run_folder import RunFolder
 
 STEPS = 14
 
@@ -48,17 +49,8 @@ def run(output):
     model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=40, d_state=4, dropout=0.2), seed=0)
     hardware = HardwareProfile(device="cpu", precision="fp16", micro_batch=2, threads=1)
     hardware.prepare()
-    with fit(
-        "pretrain",
-        model,
-        config,
-        steps=STEPS,
-        seed=1,
-        hardware=hardware,
-        train_batches=Batches(),
-        validation_batches=Batches(),
-        facts={},
-    ) as events:
+    plan = Plan("pretrain", config, steps=STEPS, seed=1, train=Batches(), validation=Batches())
+    with fit(model, plan, hardware, folder=output.parent / "runs") as events:
         write_curves(events, output / "curves")
         with journal.publish(output / "model.safetensors") as draft:
             save_file({name: p.detach() for name, p in model.named_parameters()}, draft)
@@ -78,14 +70,14 @@ def die_at_rename(number):
 
 
 def signal_at_step(signum, number):
-    record = Run.record
+    record = RunFolder.record
 
     def record_and_signal(self, step, **values):
         record(self, step, **values)
         if "loss" in values and step == number:
             os.kill(os.getpid(), signum)
 
-    Run.record = record_and_signal
+    RunFolder.record = record_and_signal
 
 
 def main():

@@ -1,15 +1,18 @@
-import json
 import os
 import shutil
-import time
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from bhasa.errors import BhasaError, UserError
+from bhasa.errors import UserError
+from bhasa.journal import Journal
 from bhasa.training import checkpoint
+from bhasa.training.checkpoint import Snapshot
 
 
 def advance(stepper, batches, first, last):
@@ -17,12 +20,21 @@ def advance(stepper, batches, first, last):
         stepper.train_step(batches, step, sequences=4, rate=1e-2)
 
 
+def record_of(folder):
+    return Journal(folder / "journal.jsonl")
+
+
 def save(folder, step, stepper):
-    checkpoint.save(folder, step, stepper.model, stepper.optimizer, stepper.scaler)
+    """As a run does that records each step."""
+    record_of(folder).append({"step": step})
+    checkpoint.write(Snapshot.of(stepper, step, record_of(folder), {"threads": 1}), folder)
 
 
 def restore(folder, stepper):
-    return checkpoint.restore(folder, stepper.model, stepper.optimizer, stepper.scaler)
+    found = checkpoint.newest(folder, record_of(folder))
+    if found:
+        found.load(stepper)
+    return found.step if found else 0
 
 
 @pytest.fixture
@@ -70,7 +82,7 @@ def test_only_the_newest_are_kept(saved, make_stepper, batches):
     assert restore(saved, stepper) == 4
     advance(stepper, batches, 4, 6)
     save(saved, 6, stepper)
-    assert sorted(path.name for path in saved.iterdir()) == ["step-00000004", "step-00000006"]
+    assert sorted(path.name for path in saved.glob("step*")) == ["step-00000004", "step-00000006"]
 
 
 def truncate(path):
@@ -83,27 +95,19 @@ def flip(path):
     path.write_bytes(content)
 
 
-def set_manifest(**changes):
-    def change(path):
-        manifest = json.loads((path.parent / "manifest.json").read_text())
-        (path.parent / "manifest.json").write_text(json.dumps(manifest | changes))
-
-    return change
-
-
 DAMAGES = {
     "removed": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
     "truncated": truncate,
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"\n"),
     "flipped": flip,
     "text": lambda path: path.write_text("[1, 2]"),
-    "another-step": set_manifest(step=7),
-    "no-hashes": set_manifest(sha256={}),
-    "hashes-are-a-list": set_manifest(sha256=[]),
+    "a-folder": lambda path: path.unlink() or path.mkdir(),
 }
+FILES = ["model.safetensors", "optimizer.safetensors", "manifest.json", "SHA256SUMS"]
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors", "manifest.json"])
+@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_newest_falls_back_to_the_one_before(saved, make_stepper, batches, snapshot, damage, file):
     expected = make_stepper()
@@ -113,15 +117,117 @@ def test_a_damaged_newest_falls_back_to_the_one_before(saved, make_stepper, batc
     assert restore(saved, stepper) == 2
     found, wanted = snapshot(stepper), snapshot(expected)
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    ((name, reason),) = checkpoint.newest(saved, record_of(saved)).passed_over.items()
+    assert (name, file in reason) == ("step-00000004", True)
 
 
-def test_if_all_are_damaged_the_run_says_so_and_changes_nothing(saved, make_stepper, snapshot):
-    for path in saved.glob("step-*/model.safetensors"):
+@pytest.mark.parametrize("file", ["manifest.json", "SHA256SUMS"])
+def test_any_flipped_byte_is_seen_in_a_key_as_in_a_value(saved, file):
+    path = saved / "step-00000004" / file
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        assert checkpoint.newest(saved, record_of(saved)).step == 2
+    path.write_bytes(whole)
+    assert checkpoint.newest(saved, record_of(saved)).step == 4
+
+
+def test_a_checkpoint_of_another_step_or_of_no_name_is_not_used(saved):
+    (saved / "step-00000004").rename(saved / "step-00000007")
+    found = checkpoint.newest(saved, record_of(saved))
+    assert (found.step, found.passed_over) == (2, {"step-00000007": "it is of step 4"})
+
+
+FIRST_LINE = len('{"step": 2}\n')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:FIRST_LINE],
+        lambda content: content[: FIRST_LINE + 5],
+        lambda content: content[:FIRST_LINE] + b"{no JSON: at all}\n",
+        lambda content: content[:-3] + b"9}\n",
+    ],
+    ids=["cut", "torn", "bad-line", "other-number"],
+)
+def test_a_checkpoint_whose_steps_the_journal_has_not_is_damaged(saved, change):
+    path = record_of(saved).path
+    path.write_bytes(change(path.read_bytes()))
+    found = checkpoint.newest(saved, record_of(saved))
+    assert found.step == 2
+    assert "journal.jsonl lacks its steps" in found.passed_over["step-00000004"]
+
+
+def test_what_the_journal_has_beyond_a_checkpoint_does_not_matter(saved):
+    with record_of(saved).path.open("ab") as stream:
+        stream.write(b'{"step": 5}\n\xff{bad}\n{"st')
+    found = checkpoint.newest(saved, record_of(saved))
+    assert (found.step, found.passed_over, found.journal_size) == (4, {}, 2 * FIRST_LINE)
+
+
+def remove_journal(folder):
+    record_of(folder).path.unlink()
+
+
+def truncate_weights(folder):
+    for path in folder.glob("step-*/model.safetensors"):
         truncate(path)
+
+
+@pytest.mark.parametrize("damage", [remove_journal, truncate_weights])
+def test_if_all_are_damaged_the_run_says_so_and_changes_nothing(saved, make_stepper, snapshot, damage):
+    damage(saved)
     stepper, fresh = make_stepper(), snapshot(make_stepper())
-    with pytest.raises(UserError, match="no checkpoint in it is whole; delete this folder"):
+    with pytest.raises(UserError, match=r"no checkpoint in it is whole \(step-00000004: .*; delete"):
         restore(saved, stepper)
     assert all(torch.equal(value, fresh[name]) for name, value in snapshot(stepper).items())
+
+
+def test_the_sums_are_those_of_sha256sum(saved):
+    folder = saved / "step-00000004"
+    checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=folder, capture_output=True)
+    assert checked.returncode == 0, checked.stdout
+    assert {path.name for path in folder.iterdir()} == {*FILES}
+
+
+def test_a_snapshot_is_of_its_moment(tmp_path, make_stepper, batches, snapshot):
+    stepper, resumed = make_stepper(), make_stepper()
+    advance(stepper, batches, 0, 2)
+    before, taken = snapshot(stepper), Snapshot.of(stepper, 2, record_of(tmp_path), {})
+    advance(stepper, batches, 2, 3)
+    checkpoint.write(taken, tmp_path)
+    restore(tmp_path, resumed)
+    assert all(torch.equal(value, before[name]) for name, value in snapshot(resumed).items())
+
+
+@pytest.fixture
+def on_disk(monkeypatch):
+    """What reached the disk, in order: ("sync", path) and ("rename", path)."""
+    seen = []
+    fsync, replace, rename = os.fsync, Path.replace, Path.rename
+
+    def synced(descriptor):
+        seen.append(("sync", Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    for name, function in (("replace", replace), ("rename", rename)):
+        monkeypatch.setattr(
+            Path, name, lambda path, to, f=function: (seen.append(("rename", Path(to))), f(path, to))[1]
+        )
+    return seen
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are read from /proc")
+def test_the_journal_and_every_file_are_on_the_disk_before_a_checkpoint_appears(saved, make_stepper, on_disk):
+    save(saved, 6, make_stepper())
+    appeared = on_disk.index(("rename", saved / "step-00000006"))
+    synced = [path for what, path in on_disk[:appeared] if what == "sync"]
+    assert record_of(saved).path in synced
+    assert {path.name for path in synced if path.parent.name.endswith(".draft")} >= {*FILES}
+    assert any(path.name.startswith(".step-00000006") for path in synced)
+    assert ("sync", saved) in on_disk[appeared:]
 
 
 def test_a_half_written_draft_is_no_checkpoint(saved, make_stepper):
@@ -165,65 +271,3 @@ def test_a_checkpoint_is_as_large_as_is_said(saved, make_stepper):
     tensors = saved / "step-00000004" / "model.safetensors", saved / "step-00000004/optimizer.safetensors"
     values = sum(t.numel() for path in tensors for t in load_file(path).values() if t.ndim)
     assert 4 * values == checkpoint.BYTES_PER_PARAMETER * make_stepper().model.num_parameters()
-
-
-def test_a_run_folder_is_one_process_s_and_goes_when_the_block_succeeds(workspace):
-    with checkpoint.run_folder("pretrain", "abc") as folder:
-        assert folder == workspace / ".bhasa" / "ckpt" / "pretrain" / "abc"
-        again = checkpoint.run_folder("pretrain", "abc")
-        with pytest.raises(BhasaError, match="another process is training this very run"), again:
-            pass
-        with checkpoint.run_folder("pretrain", "other"):
-            pass
-        assert folder.is_dir()
-    assert list(folder.parent.iterdir()) == []
-
-
-def test_a_run_folder_stays_when_the_block_fails_and_is_free_again(workspace):
-    with pytest.raises(IsADirectoryError), checkpoint.run_folder("pretrain", "abc") as folder:
-        (folder / "kept").mkdir() or (folder / "kept").write_text("a folder is no file")
-    with checkpoint.run_folder("pretrain", "abc") as folder:
-        assert (folder / "kept").exists()
-
-
-def abandon(runs, name, days, *, with_folder=True):
-    """Leave an unfinished run that was touched so many days ago."""
-    runs.mkdir(parents=True, exist_ok=True)
-    then = time.time() - days * 24 * 3600
-    (runs / f"{name}.lock").touch()
-    os.utime(runs / f"{name}.lock", (then, then))
-    if with_folder:
-        (runs / name / "step-00000002").mkdir(parents=True)
-        os.utime(runs / name, (then, then))
-
-
-def test_abandoned_runs_go_when_another_of_their_stage_starts(workspace, capsys):
-    ckpt = workspace / ".bhasa" / "ckpt"
-    abandon(ckpt / "pretrain", "old", 31)
-    abandon(ckpt / "pretrain", "lock-alone", 31, with_folder=False)
-    abandon(ckpt / "pretrain", "young", 29)
-    abandon(ckpt / "finetune", "other", 31)
-    with checkpoint.run_folder("pretrain", "mine"):
-        pass
-    assert {path.name for path in (ckpt / "pretrain").iterdir()} == {"young", "young.lock"}
-    assert (ckpt / "finetune" / "other").is_dir()
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "not touched for 30 days: lock-alone, old" in line
-
-
-def test_an_old_run_that_somebody_trains_or_goes_on_with_stays(workspace, capsys):
-    runs = workspace / ".bhasa" / "ckpt" / "pretrain"
-    abandon(runs, "resumed", 31)
-    with checkpoint.run_folder("pretrain", "resumed") as folder:
-        os.utime(folder, (0, 0))
-        with checkpoint.run_folder("pretrain", "other"):
-            pass
-        assert (folder / "step-00000002").is_dir()
-    assert capsys.readouterr().err == ""
-
-
-def test_the_fingerprint_knows_every_fact_and_no_order():
-    facts = {"seed": 1, "config": {"a": 1, "b": 2.0}}
-    assert checkpoint.fingerprint(facts) == checkpoint.fingerprint({"config": {"b": 2.0, "a": 1}, "seed": 1})
-    others = [{"seed": 2}, {"config": {"a": 1, "b": 2.5}}, {"threads": 1}]
-    assert len({checkpoint.fingerprint(facts | change) for change in [{}, *others]}) == 4

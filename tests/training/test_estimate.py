@@ -9,7 +9,6 @@ import pytest
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel
 from bhasa.training.estimate import announce, training_bytes
-from bhasa.training.loop import Run
 
 MEASURE = """
 import json, sys, numpy as np, torch
@@ -55,6 +54,7 @@ ARCHITECTURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's account of memory")
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
@@ -112,23 +112,22 @@ def test_more_of_anything_needs_more_and_checkpointing_less():
     assert training_bytes(config, **values | {"checkpointing": True}) < base
 
 
-def test_one_line_says_what_the_run_will_cost(tmp_path, capsys, make_stepper, batches, config):
+def test_one_line_says_what_the_run_will_cost(capsys, make_stepper, make_plan):
     stepper = make_stepper(micro_batch=3)
-    run = Run("pretrain", config, 50, batches, batches, tmp_path, lambda values, step: None)
-    announce(stepper, run)
+    announce(stepper, make_plan(50))
     (line,) = capsys.readouterr().err.splitlines()
     count = f"{stepper.model.num_parameters():,}"
     pattern = (
-        rf"pretrain: {count} parameters \({count} trained\), 50 steps of 64 tokens "
+        rf"run: {count} parameters \({count} trained\), 50 steps of 64 tokens "
         r"\(3,200 in all, 2 x 3 sequences a step\); about \d+ (s|min) and \d\.\d GB of memory on cpu"
     )
     assert re.fullmatch(pattern, line), line
 
 
-def test_the_probe_leaves_no_trace(tmp_path, make_stepper, batches, config, snapshot):
+def test_the_probe_leaves_no_trace(make_stepper, make_plan, snapshot):
     stepper = make_stepper()
     before = snapshot(stepper)
-    announce(stepper, Run("x", config, 5, batches, batches, tmp_path, lambda values, step: None))
+    announce(stepper, make_plan(5))
     after = snapshot(stepper)
     assert before.keys() == after.keys()
     assert all((before[name] == after[name]).all() for name in before)

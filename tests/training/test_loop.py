@@ -7,24 +7,25 @@ import torch
 
 from bhasa.errors import Stopped
 from bhasa.training.fit import summary
-from bhasa.training.loop import Run, train
+from bhasa.training.loop import train
+from bhasa.training.run_folder import RunFolder
 
 
 @pytest.fixture
-def start(tmp_path, make_stepper, batches, config):
+def start(tmp_path, make_stepper, make_plan):
     """Train in the test's folder; returns the events, what was observed, and the stepper."""
 
     def run(steps=7, observe=lambda values, step: None, **options):
         observed = []
 
-        class Observed(Run):
+        class Observed(RunFolder):
             def record(self, step, **values):
                 super().record(step, **values)
                 observed.append((step, *values))
                 observe(values, step)
 
         stepper = make_stepper(**options)
-        events = train(stepper, Observed("test", config, steps, batches, batches, tmp_path / "run"))
+        events = train(stepper, make_plan(steps), Observed("test", tmp_path / "run", {}))
         return events, observed, stepper
 
     return run

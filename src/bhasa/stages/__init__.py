@@ -5,6 +5,7 @@ Nothing heavy is imported here or at the top of a stage, so that `bhasa --help` 
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,11 @@ def read_init_from(params: Path) -> Path | None:
 
     folder = Experiment.load(params).pretrain.init_from
     return None if folder is None else Path(folder)
+
+
+def run_folders(stage: str) -> Path:
+    """Where a stage has the state of unfinished runs: in the main workspace, also for a queued experiment."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".bhasa" / "ckpt" / stage
 
 
 def say_if_sources_differ(here: Path) -> None:

@@ -61,10 +61,12 @@ def run(
     from bhasa import bundle, journal
     from bhasa.finetuning import adapters
     from bhasa.randomness import derive
+    from bhasa.stages import run_folders
     from bhasa.tokens.packing import ChatLoader
     from bhasa.tokens.shards import identity, open_split
     from bhasa.training.curves import write_curves
     from bhasa.training.fit import fit, summary
+    from bhasa.training.plan import Plan
     from bhasa.training.step import mean_loss
 
     device = hardware.prepare()
@@ -101,18 +103,16 @@ def run(
     base_loss = checked_loss(model)
     adapted = adapters.attach(model, config.adapter, seed=derive(seed, "adapters"))
     adapters.require_equal(checked_loss(model), base_loss)
-    with fit(
+    plan = Plan(
         "finetune",
-        model,
         config,
         steps=steps,
         seed=derive(seed, "finetune"),
-        hardware=hardware,
-        train_batches=train,
-        validation_batches=validation,
-        facts={"tokens": data, "base": weights},
-        follow=tracker.follow,
-    ) as events:
+        train=train,
+        validation=validation,
+        inputs={"tokens": data, "base": weights},
+    )
+    with fit(model, plan, hardware, folder=run_folders("finetune"), follow=tracker.follow) as events:
         trained = adapted.get_nb_trainable_parameters()[0]
         tuned_loss = checked_loss(model)
         with journal.publish(adapter) as draft:

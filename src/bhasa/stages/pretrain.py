@@ -74,10 +74,12 @@ def run(
     """
     from bhasa import bundle, journal
     from bhasa.randomness import derive
+    from bhasa.stages import run_folders
     from bhasa.tokens.loader import WindowLoader
     from bhasa.tokens.shards import identity, open_split
     from bhasa.training.curves import write_curves
     from bhasa.training.fit import fit, summary
+    from bhasa.training.plan import Plan
 
     hardware.prepare()
     training = config.applied_to(preset)
@@ -103,18 +105,16 @@ def run(
     tracker.log_params({"architecture": model.config.as_mapping(), **provenance})
     tracker.log_input("tokens/documents", tokens, "training")
 
-    with fit(
+    plan = Plan(
         "pretrain",
-        model,
         training,
         steps=config.steps(training),
         seed=derive(seed, "pretrain"),
-        hardware=hardware,
-        train_batches=WindowLoader(train, training.context_length, seed=derive(seed, "order")),
-        validation_batches=WindowLoader(validation, training.context_length, seed=None),
-        facts={"tokens": data, **origin},
-        follow=tracker.follow,
-    ) as events:
+        train=WindowLoader(train, training.context_length, seed=derive(seed, "order")),
+        validation=WindowLoader(validation, training.context_length, seed=None),
+        inputs={"tokens": data, **origin},
+    )
+    with fit(model, plan, hardware, folder=run_folders("pretrain"), follow=tracker.follow) as events:
         bundle.save(base, model, tokenizer=tokenizer, provenance=provenance)
         metrics = {"parameters": model.num_parameters(), **summary(events)}
         journal.write_json(report, metrics)

@@ -10,17 +10,17 @@ from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
 from bhasa.model.mixers import MIXERS
 from bhasa.ops.cross_entropy.blocks import LOGITS
-from bhasa.training.loop import Run
+from bhasa.training.plan import Plan
 from bhasa.training.step import Stepper
 
 _BASELINE_BYTES = 500e6  # the interpreter with torch and the tracker loaded
 
 
-def announce(stepper: Stepper, run: Run) -> None:
+def announce(stepper: Stepper, plan: Plan) -> None:
     """Time one micro-batch (its gradient is thrown away) and print the estimate on standard error."""
-    hardware, config = stepper.hardware, run.config
+    hardware, config = stepper.hardware, plan.config
     rows = min(hardware.micro_batch, config.sequences_per_step)
-    per_step = _probe_seconds(stepper, run, rows) * config.sequences_per_step / rows
+    per_step = _probe_seconds(stepper, plan, rows) * config.sequences_per_step / rows
     micro_steps = -(-config.sequences_per_step // hardware.micro_batch)
     trained = sum(p.numel() for p in stepper.model.parameters() if p.requires_grad)
     memory = _BASELINE_BYTES + training_bytes(
@@ -31,10 +31,10 @@ def announce(stepper: Stepper, run: Run) -> None:
         checkpointing=hardware.activation_checkpointing,
     )
     print(
-        f"{run.name}: {stepper.model.num_parameters():,} parameters ({trained:,} trained), "
-        f"{run.steps:,} steps of {config.tokens_per_step:,} tokens "
-        f"({run.steps * config.tokens_per_step:,} in all, {micro_steps} x {rows} sequences a step); "
-        f"about {_duration(run.steps * per_step)} and {memory / 1e9:.1f} GB of memory on {hardware.device}",
+        f"{plan.name}: {stepper.model.num_parameters():,} parameters ({trained:,} trained), "
+        f"{plan.steps:,} steps of {config.tokens_per_step:,} tokens "
+        f"({plan.steps * config.tokens_per_step:,} in all, {micro_steps} x {rows} sequences a step); "
+        f"about {_duration(plan.steps * per_step)} and {memory / 1e9:.1f} GB of memory on {hardware.device}",
         file=sys.stderr,
         flush=True,
     )
@@ -82,8 +82,8 @@ def _memory_bytes(device: str) -> int:
     return psutil.virtual_memory().total
 
 
-def _probe_seconds(stepper: Stepper, run: Run, rows: int) -> float:
-    part = run.train.batch(0, run.config.sequences_per_step, slice(0, rows))
+def _probe_seconds(stepper: Stepper, plan: Plan, rows: int) -> float:
+    part = plan.train.batch(0, plan.config.sequences_per_step, slice(0, rows))
     stepper.model.train()
     seconds = float("inf")
     for _ in range(2):

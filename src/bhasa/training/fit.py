@@ -1,59 +1,51 @@
-"""Fit a model from whatever state the run is in: shared by the stages that train."""
+"""Fit a model from whatever state its run is in: shared by the stages that train."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from pathlib import Path
 
 from bhasa.hardware import HardwareProfile, machine
 from bhasa.model.language_model import LanguageModel
 from bhasa.training import checkpoint
-from bhasa.training.config import TrainingConfig
-from bhasa.training.estimate import announce
-from bhasa.training.loop import Event, Follow, Run, train
-from bhasa.training.step import Batches, Stepper
+from bhasa.training.loop import Event, Follow, train
+from bhasa.training.plan import Plan
+from bhasa.training.run_folder import RunFolder, fingerprint, locked
+from bhasa.training.step import SINGLE_PROCESS, Stepper
+from bhasa.training.strategy import Strategy
 
 
 @contextmanager
 def fit(
-    name: str,
     model: LanguageModel,
-    config: TrainingConfig,
-    *,
-    steps: int,
-    seed: int,
+    plan: Plan,
     hardware: HardwareProfile,
-    train_batches: Batches,
-    validation_batches: Batches,
-    facts: Mapping[str, Any],
+    *,
+    folder: Path,
     follow: Follow = nullcontext,
+    strategy: Strategy = SINGLE_PROCESS,
 ) -> Iterator[list[Event]]:
     """Train `model` in place; yields the journal's events to a block that writes what the run was for.
 
-    The run's checkpoints are removed only when that block succeeds: a kill or a full disk while the model
-    is written costs no training. `facts` are what besides the arguments decides the result, such as hashes
-    of the data: with them the run finds its own checkpoints, and no others, when it is started again.
-    The caller has prepared `hardware`, whose threads are part of that too.
+    Below `folder`, the run keeps its state where it finds it when it is started again. That is removed only
+    when the block succeeds: a kill or a full disk while the model is written costs no training. The caller
+    has prepared `hardware`, whose threads are part of the circumstance.
     """
     model.to(hardware.torch_device)
     model.backbone.activation_checkpointing = hardware.activation_checkpointing
-    stepper = Stepper(model, config, hardware, seed=seed)
-    identity = {
-        "model": model.config.as_mapping(),
-        "config": config.as_mapping(),
+    stepper = Stepper(model, plan.config, hardware, seed=plan.seed, strategy=strategy)
+    circumstance = {
         "hardware": hardware.as_mapping(),
         "machine": machine(),
         "kernels": hardware.kernels(),
-        "steps": steps,
-        "seed": seed,
-        **facts,
+        "processes": strategy.world,
     }
-    with checkpoint.run_folder(name, checkpoint.fingerprint(identity)) as folder:
-        checkpoint.require_space(folder, model)
-        run = Run(name, config, steps, train_batches, validation_batches, folder, follow)
-        if steps:
-            announce(stepper, run)
-        events = train(stepper, run)
+    run, writes = folder / fingerprint(plan.identity(model.config)), strategy.rank == 0
+    with locked(run) if writes else nullcontext():
+        strategy.agree(0)  # the others wait until the first holds the lock
+        state = RunFolder(plan.name, run / fingerprint(circumstance), circumstance, writes)
+        checkpoint.require_space(state.path, model)
+        events = train(stepper, plan, state, follow)
         model.backbone.activation_checkpointing = False
         yield events
 

@@ -3,87 +3,61 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bhasa import progress
 from bhasa.errors import Stopped
-from bhasa.journal import Journal
-from bhasa.training import checkpoint
-from bhasa.training.config import TrainingConfig
+from bhasa.training.estimate import announce
+from bhasa.training.plan import Plan
+from bhasa.training.run_folder import RunFolder
 from bhasa.training.schedule import learning_rate
 from bhasa.training.signals import stop_requests
-from bhasa.training.step import Batches, Stepper
+from bhasa.training.step import Stepper
 
 Event = dict[str, Any]
 Follow = Callable[[Path], AbstractContextManager[object]]
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training run: its data, its length, where it keeps its state and who follows."""
-
-    name: str
-    config: TrainingConfig
-    steps: int
-    train: Batches
-    validation: Batches
-    folder: Path
-    """Locked folder for checkpoints and the journal."""
-    follow: Follow = nullcontext
-    """Gives a context around the training for whoever reads the journal meanwhile, such as tracking."""
-
-    @property
-    def journal(self) -> Journal:
-        return Journal(self.folder / "journal.jsonl")
-
-    def record(self, step: int, **values: float) -> None:
-        self.journal.append({"step": step, **values})
-
-
-def train(stepper: Stepper, run: Run) -> list[Event]:
+def train(stepper: Stepper, plan: Plan, folder: RunFolder, follow: Follow = nullcontext) -> list[Event]:
     """Train from the newest checkpoint, or from the start, to the last step; returns the journal's events.
 
+    `follow` gives a context around the training for whoever reads the journal, whose path it gets, meanwhile.
     Raises `Stopped` after saving when a signal asks for it.
     """
-    tokens = run.config.tokens_per_step
-    done = _resume(stepper, run)
+    tokens = plan.config.tokens_per_step
+    found = folder.newest()
+    if (found.step if found else 0) < plan.steps:
+        announce(stepper, plan)
+    done = folder.resume(found, stepper)
     with (
-        run.follow(run.journal.path),
+        follow(folder.journal.path),
         stop_requests() as stop_signal,
-        progress.progress(run.name, run.steps * tokens, "tokens", done=done * tokens) as bar,
+        progress.progress(plan.name, plan.steps * tokens, "tokens", done=done * tokens) as bar,
     ):
         if done == 0:
-            _validate(stepper, run, done)
-        while done < run.steps:
-            loss = _advance(stepper, run, done)
+            _validate(stepper, plan, folder, done)
+        while done < plan.steps:
+            loss = _advance(stepper, plan, folder, done)
             done += 1
             bar.advance(tokens, f"loss {loss:.3f}")
-            if done == run.steps or done % run.config.validate_every == 0:
-                _validate(stepper, run, done)
-            signum = stop_signal() if done < run.steps else None
-            if signum or done == run.steps or done % run.config.checkpoint_every == 0:
-                _save(stepper, run, done)
+            if done == plan.steps or done % plan.config.validate_every == 0:
+                _validate(stepper, plan, folder, done)
+            signum = stepper.strategy.agree(stop_signal() or 0)
+            if signum or done == plan.steps or done % plan.config.checkpoint_every == 0:
+                folder.save(stepper, done)
             if signum:
                 raise Stopped(
-                    signum, f"step {done} of {run.steps} is saved; the same command goes on from there"
+                    signum, f"step {done} of {plan.steps} is saved; the same command goes on from there"
                 )
-    return run.journal.read()
+    return folder.journal.read()
 
 
-def _resume(stepper: Stepper, run: Run) -> int:
-    """Restore the newest checkpoint and forget what the journal says of later steps; the steps done."""
-    done = checkpoint.restore(run.folder, stepper.model, stepper.optimizer, stepper.scaler)
-    run.journal.truncate([event for event in run.journal.read() if done and event["step"] <= done])
-    return done
-
-
-def _advance(stepper: Stepper, run: Run, step: int) -> float:
+def _advance(stepper: Stepper, plan: Plan, folder: RunFolder, step: int) -> float:
     started = time.perf_counter()
-    rate = learning_rate(step, steps=run.steps, config=run.config)
-    result = stepper.train_step(run.train, step, sequences=run.config.sequences_per_step, rate=rate)
-    run.record(
+    rate = learning_rate(step, steps=plan.steps, config=plan.config)
+    result = stepper.train_step(plan.train, step, sequences=plan.config.sequences_per_step, rate=rate)
+    folder.record(
         step + 1,
         loss=result.loss,
         learning_rate=rate,
@@ -93,11 +67,6 @@ def _advance(stepper: Stepper, run: Run, step: int) -> float:
     return result.loss
 
 
-def _validate(stepper: Stepper, run: Run, done: int) -> None:
-    loss = stepper.mean_loss(run.validation, run.config.validation_sequences)
-    run.record(done, validation_loss=loss)
-
-
-def _save(stepper: Stepper, run: Run, done: int) -> None:
-    run.journal.sync()
-    checkpoint.save(run.folder, done, stepper.model, stepper.optimizer, stepper.scaler)
+def _validate(stepper: Stepper, plan: Plan, folder: RunFolder, done: int) -> None:
+    loss = stepper.mean_loss(plan.validation, plan.config.validation_sequences)
+    folder.record(done, validation_loss=loss)
