@@ -11,6 +11,7 @@ from bhasa.ops import native
 from bhasa.ops.causal_conv import causal_conv
 from bhasa.ops.cross_entropy import cross_entropy
 from bhasa.ops.native import structures
+from bhasa.ops.operations import implementations
 from bhasa.ops.rms_norm import rms_norm
 from bhasa.ops.selective_scan import selective_scan
 from bhasa.ops.ssd import ssd
@@ -110,27 +111,53 @@ def test_the_limits_are_those_of_the_header():
         assert getattr(structures, name) == int(constants[name])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("Sequence", "ScanArguments", "ConvArguments", "NormArguments", "SoftmaxArguments"),
-        *("DecodeNorm", "DecodeMamba", "DecodeMamba2", "DecodeAttention", "DecodeMlp"),
-        *("DecodeLayer", "DecodeArguments", "SsdArguments"),
-    ],
-)
-def test_the_structures_are_those_of_the_header(name):
+STRUCTURES = {
+    name: kind
+    for name, kind in vars(structures).items()
+    if isinstance(kind, type) and issubclass(kind, ctypes.Structure) and kind is not ctypes.Structure
+}
+C_TYPES = {"int64_t": ctypes.c_int64, "float": ctypes.c_float} | STRUCTURES
+
+
+def fields_of(body):
+    """(name, ctypes type) of each field that a structure's body in C declares."""
+    for declaration in re.sub(r"//.*", "", body).split(";"):
+        if not declaration.strip():
+            continue
+        base, declarators = re.fullmatch(r"\s*(?:const )?(\w+)(.*)", declaration, re.DOTALL).groups()
+        for declarator in declarators.split(","):
+            name = declarator.replace("*", "").strip()
+            yield name, ctypes.c_void_p if "*" in declarator else C_TYPES[base]
+
+
+def test_the_structures_are_those_of_the_header_and_of_the_library():
     header = (Path(native.__file__).parent / "arguments.h").read_text()
-    body = re.search(rf"struct {name} \{{(.*?)\n\}};", header, re.DOTALL)
-    assert body is not None
-    declarations = re.sub(r"//.*", "", body[1])
-    fields = [
-        re.sub(r"^(const |int64_t|uint8_t|float|void|Sequence|Decode\w+|\s|\*)+", "", field).strip()
-        for declaration in declarations.split(";")
-        for field in declaration.split(",")
-        if field.strip()
-    ]
-    kind: type[ctypes.Structure] = getattr(structures, name)
-    assert [field[0] for field in kind._fields_] == fields
+    bodies = dict(re.findall(r"struct (\w+) \{(.*?)\n\};", header, re.DOTALL))
+    assert bodies.keys() == STRUCTURES.keys()
+    for name, kind in STRUCTURES.items():
+        ours = [(field, structures.POINTER if is_pointer(of) else of) for field, of in kind._fields_]
+        assert ours == list(fields_of(bodies[name])), name
+        assert native.size_of(name) == ctypes.sizeof(kind), name
+    assert native.size_of("Other") == 0
+
+
+def is_pointer(kind):
+    return kind is ctypes.c_void_p or hasattr(kind, "contents")
+
+
+def test_asking_which_version_is_in_use_changes_nothing(native_version):
+    assert native.current() == native_version
+    assert implementations(CPU)["rms_norm"] == f"native {native_version}"
+    assert native.current() == native_version
+
+
+def test_no_address_is_given_of_what_a_kernel_would_read_wrongly():
+    tensor = normal(2, 3, 4)
+    for wrong in (tensor.mT, tensor[..., ::2]):
+        with pytest.raises(ValueError, match="strides"):
+            native.address(wrong)
+        with pytest.raises(ValueError, match="strides"):
+            native.Sequence.of(wrong)
 
 
 def test_what_the_kernels_do_not_hold_is_refused():

@@ -9,7 +9,7 @@ def test_it_names_what_each_operation_uses(capsys):
     out = capsys.readouterr().out
     for name in OPERATIONS:
         assert name in out
-    assert f"native {native.choose('')}" in out
+    assert f"native {native.current()}" in out
     assert "The native kernels are there." in out
 
 

@@ -20,7 +20,7 @@ def implementations(device: torch.device, backend: str = "auto") -> dict[str, st
     """The implementation of each operation in float32; the native ones with their instruction set."""
     OPERATIONS["selective_scan"].resolve(backend, device)  # refuses one that cannot run
     names = {name: backends.resolve(backends.known(backend), device) for name, backends in OPERATIONS.items()}
-    native_name = f"native {native.choose('')}"
+    native_name = f"native {native.current()}"
     return {
         name: native_name if implementation == "native" else implementation
         for name, implementation in names.items()

@@ -5,12 +5,11 @@ All that a cache holds lies in the window, so only where a row's own tokens begi
 """
 
 import numpy as np
-import torch
 
 from bhasa.export.graph.nodes import Graph, Value
 from bhasa.export.graph.protocol import StateTensor
 from bhasa.model.config import ModelConfig
-from bhasa.model.mixers.attention import alibi_slopes
+from bhasa.model.mixers.attention import alibi_slopes, frequencies
 
 TO_THE_END = (1 << 63) - 1  # as the end of a slice
 
@@ -39,7 +38,7 @@ def step(graph: Graph, i: int, hidden: Value) -> Value:
 def _rotated(graph: Graph, i: int, *heads: Value) -> list[Value]:
     """Each (b, h_kv, r or 1, p) by the angles of its position, which is the number of tokens before it."""
     width, theta = graph.config.head_dim, graph.config.attention.rope_theta
-    frequency = theta ** -(torch.arange(0, width, 2).float() / width)  # (p / 2,)
+    frequency = frequencies(width, theta)  # (p / 2,)
     position = graph.add("Cast", _by_row(graph, f"length_state.{i}"), to=Graph.FLOAT)
     angle = graph.add("Mul", position, graph.constant("rope_frequency", frequency.numpy()))
     cos, sin = graph.add("Cos", angle), graph.add("Sin", angle)  # (b, 1, 1, p / 2)

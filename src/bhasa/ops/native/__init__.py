@@ -4,7 +4,7 @@ The C++ beside this file is compiled by `setup.py` once for each instruction set
 chooses the best version that the processor runs. It computes in float32 and on the CPU.
 """
 
-from bhasa.ops.native.library import call, choose, missing
+from bhasa.ops.native.library import call, choose, current, missing, size_of
 from bhasa.ops.native.structures import (
     ConvArguments,
     DecodeArguments,
@@ -40,6 +40,8 @@ __all__ = [
     "address",
     "call",
     "choose",
+    "current",
     "missing",
     "plain",
+    "size_of",
 ]

@@ -1,4 +1,4 @@
-// What the kernels are called with. `library.py` has the same structures in the same order.
+// What the kernels are called with. `structures.py` has the same structures in the same order.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,9 @@
 // results there is a barrier.
 #pragma once
 
+#ifdef _OPENMP
 #include <omp.h>
+#endif
 
 #include "decode_attention.h"
 #include "decode_mamba.h"
@@ -48,6 +50,15 @@ INLINE int64_t bytes_read(const DecodeArguments& a) {
   return bytes;
 }
 
+// This thread's number and how many there are; a build without OpenMP has one.
+#ifdef _OPENMP
+INLINE int thread_number() { return omp_get_thread_num(); }
+INLINE int thread_count() { return omp_get_num_threads(); }
+#else
+INLINE int thread_number() { return 0; }
+INLINE int thread_count() { return 1; }
+#endif
+
 void decode_step(const DecodeArguments& a) {
   for_each(a.width, [&](int64_t i, int lanes) {
     store(a.residual + i, load(a.embeddings + a.token * a.width + i, lanes), lanes);
@@ -56,7 +67,7 @@ void decode_step(const DecodeArguments& a) {
   {
     const FlushDenormals flush;
     const Scratch own(1, padded(a.own));
-    const Worker worker{omp_get_thread_num(), omp_get_num_threads(), a.width, a.residual, own.data};
+    const Worker worker{thread_number(), thread_count(), a.width, a.residual, own.data};
     for (int64_t layer = 0; layer < a.depth; ++layer) decode_layer(a.layers[layer], worker);
     norm_residual(a.norm, worker);
     project(a.head, nullptr, worker.own, a.width, worker.part(a.vocabulary), a.logits);

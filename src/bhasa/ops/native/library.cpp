@@ -3,6 +3,10 @@
 
 #include "kernels.h"
 
+#ifndef BHASA_SOURCES
+#error "compile with -DBHASA_SOURCES, the digest that `sources.py` computes"
+#endif
+
 namespace {
 
 struct Version {
@@ -40,6 +44,32 @@ PUBLIC const char* bhasa_choose(const char* name) {
   for (int i = 0; i < count; ++i)
     if (all[i].runs && (!*name || !std::strcmp(name, all[i].name))) return (chosen = all + i)->name;
   return nullptr;
+}
+
+// The version in use.
+PUBLIC const char* bhasa_current() { return chosen ? chosen->name : nullptr; }
+
+// The digest of the sources that this library was compiled from.
+PUBLIC const char* bhasa_sources() { return BHASA_SOURCES; }
+
+// The size of a structure of `arguments.h`, or 0 for an unknown name.
+PUBLIC int64_t bhasa_size_of(const char* structure) {
+#define SIZE_OF(name) \
+  if (!std::strcmp(structure, #name)) return sizeof(name);
+  SIZE_OF(Sequence)
+  SIZE_OF(ScanArguments)
+  SIZE_OF(SsdArguments)
+  SIZE_OF(ConvArguments)
+  SIZE_OF(NormArguments)
+  SIZE_OF(SoftmaxArguments)
+  SIZE_OF(DecodeNorm)
+  SIZE_OF(DecodeMamba)
+  SIZE_OF(DecodeMamba2)
+  SIZE_OF(DecodeAttention)
+  SIZE_OF(DecodeMlp)
+  SIZE_OF(DecodeLayer)
+  SIZE_OF(DecodeArguments)
+  return 0;
 }
 
 #define KERNEL(name, Arguments) \

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -23,12 +24,17 @@ struct Matrix {
   float* row(int i) const { return data + i * pitch; }
 };
 
-// A matrix with memory of its own, of zeros at first.
+// A matrix with memory of its own, of zeros at first. A kernel cannot report that there is none: it may be in
+// the middle of a parallel region, which no exception may leave.
 struct Scratch : Matrix {
   const size_t bytes;
 
   Scratch(int rows, int pitch) : Matrix{nullptr, pitch}, bytes(sizeof(float) * rows * pitch) {
     data = static_cast<float*>(std::aligned_alloc(64, bytes));
+    if (!data) {
+      std::fprintf(stderr, "bhasa: out of memory: a kernel needs %zu more bytes\n", bytes);
+      std::abort();
+    }
     clear();
   }
   ~Scratch() { std::free(data); }

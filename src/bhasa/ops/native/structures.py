@@ -22,7 +22,8 @@ def address(tensor: Tensor | None) -> int | None:
     """Where a contiguous tensor lies; None is a null pointer."""
     if tensor is None:
         return None
-    assert tensor.is_contiguous()
+    if not tensor.is_contiguous():
+        raise ValueError(f"a kernel reads contiguous tensors, not strides of {tensor.stride()}")
     return tensor.data_ptr()
 
 
@@ -35,7 +36,10 @@ class Sequence(ctypes.Structure):
     def of(cls, tensor: Tensor | None) -> "Sequence":
         if tensor is None:
             return cls(None, 0, 0)
-        assert tensor.stride(2) == 1 or tensor.shape[2] == 1
+        if tensor.dim() != 3 or (tensor.stride(2) != 1 and tensor.shape[2] != 1):
+            raise ValueError(
+                f"a kernel reads (b, l, d) with a contiguous last axis, not strides of {tensor.stride()}"
+            )
         return cls(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
 
 
