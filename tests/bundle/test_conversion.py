@@ -54,10 +54,13 @@ def test_transformers_opens_what_came_from_the_official_layout(folder, model, tm
 
 
 def test_a_folder_without_a_tokenizer_is_converted_too(folder, model, require_same, tmp_path):
-    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "provenance.json"):
-        (folder / name).unlink()
+    for path in folder.iterdir():
+        if path.name not in ("config.json", "model.safetensors"):
+            path.unlink()
     convert(folder, tmp_path / "official", "official")
-    assert sorted(p.name for p in (tmp_path / "official").iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "official").iterdir()) == [
+        *("README.md", "config.json", "model.safetensors")
+    ]
     require_same(bundle.load(tmp_path / "official"), model)
     with pytest.raises(UserError, match=r"tokenizer.json: no such file"):
         bundle.load_tokenizer(tmp_path / "official")
@@ -72,8 +75,15 @@ def test_nothing_that_stands_there_is_replaced(folder, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "layout", "message"),
     [
-        ({"d_intermediate": 24}, "huggingface", "transformers cannot hold this model"),
-        ({"d_intermediate": 24}, "official", "only multiples of 128"),
+        (
+            {"d_intermediate": 24},
+            "huggingface",
+            "transformers cannot hold .* multiples of .*bhasa alone opens it",
+        ),
+        ({"d_intermediate": 24}, "official", "only multiples of 128 are known there; bhasa alone opens it"),
+        ({"d_intermediate": 128}, "huggingface", "transformers cannot hold this model.*; use --to official"),
+        ({"norm": "layer"}, "huggingface", "LayerNorm; use --to official"),
+        ({"norm_eps": 1e-6}, "official", "only 1e-05 is known there; use --to huggingface"),
     ],
 )
 def test_what_a_layout_cannot_hold_is_refused_and_nothing_is_left(
@@ -84,3 +94,27 @@ def test_what_a_layout_cannot_hold_is_refused_and_nothing_is_left(
     with pytest.raises(UserError, match=message):
         convert(tmp_path / "model", tmp_path / "target", layout)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_a_config_says_beside_the_architecture_survives_where_there_is_room(folder, rewrite, tmp_path):
+    ids = {"bos_token_id": 3, "eos_token_id": [4, 5], "pad_token_id": None}
+    rewrite(folder, **ids)
+    has_chunks = "chunk_size" in json.loads((folder / "config.json").read_text())
+    if has_chunks:
+        rewrite(folder, chunk_size=64)
+    convert(folder, tmp_path / "same", "huggingface")
+    convert(folder, tmp_path / "official", "official")
+    convert(tmp_path / "official", tmp_path / "back", "huggingface")
+    same, back = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("same", "back"))
+    assert {key: same[key] for key in ids} == ids | {"pad_token_id": 0}  # `rewrite` takes None away
+    assert [values.get("chunk_size") for values in (same, back)] == 2 * [64 if has_chunks else None]
+
+
+def test_each_layout_has_a_page_of_its_own_and_the_source_s_page_beside(folder, tmp_path):
+    convert(folder, tmp_path / "official", "official")
+    convert(tmp_path / "official", tmp_path / "back", "huggingface")
+    pages = {name: (tmp_path / name / "README.md").read_text() for name in ("official", "back")}
+    assert "library_name: mamba-ssm" in pages["official"]
+    assert "library_name: transformers" in pages["back"]
+    assert (tmp_path / "official/README.source.md").read_text() == (folder / "README.md").read_text()
+    assert (tmp_path / "back/README.source.md").read_text() == pages["official"]

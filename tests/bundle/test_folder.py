@@ -74,6 +74,7 @@ def test_only_what_transformers_can_express_is_called_a_mamba(tmp_path, tokenize
     assert config["model_type"] == (changes.get("ssm", "mamba") if published else "bhasa")
     card = (tmp_path / "model" / "README.md").read_text()
     assert ("AutoModelForCausalLM" in card) == published
+    assert f"library_name: {'transformers' if published else 'bhasa'}\n" in card
     assert f"{model.num_parameters():,} parameters" in card
     assert f"embedding -> {describe_layers(model.config)} -> norm -> output" in card
 

@@ -35,6 +35,21 @@ def test_every_key_of_their_config_is_written_out_with_the_value_they_read(folde
         assert getattr(theirs, key) == found[key], key
 
 
+def length_that_lm_evaluation_harness_reads(config, tokenizer):
+    """`HFLM.max_length` of its `models/huggingface.py`."""
+    for attribute in ("n_positions", "max_position_embeddings", "n_ctx"):
+        if hasattr(config, attribute):
+            return getattr(config, attribute)
+    length = getattr(tokenizer, "model_max_length", 2048)
+    return 2048 if length == 1000000000000000019884624838656 else length
+
+
+def test_other_programs_do_not_cut_long_texts(folder):
+    config = transformers.AutoConfig.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert length_that_lm_evaluation_harness_reads(config, tokenizer) == 1 << 20
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"), [(None, [0.0, math.inf]), ((0.25, 0.5), [0.25, 0.5]), ((0.0, 0.5), [0.0, 0.5])]
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from bhasa.bundle.mixers import PublishedMixer, published_mixers
 from bhasa.bundle.mixers.mamba2 import limit
+from bhasa.bundle.published import is_published_layout
 from bhasa.bundle.sizes import agree
 from bhasa.bundle.weights import Shapes
 from bhasa.errors import UserError
@@ -96,15 +97,9 @@ def to_official(config: ModelConfig) -> dict[str, Any]:
 
     Raises `UserError` for what it cannot express; what concerns training alone is lost, and that is said.
     """
-    layers = set(config.layers)
-    _require(
-        len(layers) == 1 and layers <= published_mixers().keys(), f"has layers of {', '.join(sorted(layers))}"
-    )
-    _require(config.norm_eps == 1e-5, f"has norm_eps {config.norm_eps}, and only 1e-05 is known there")
-    _require(
-        config.d_intermediate % _MLP_MULTIPLE == 0,
-        f"has d_intermediate {config.d_intermediate}, and only multiples of {_MLP_MULTIPLE} are known there",
-    )
+    if reason := not_official(config):
+        advice = "use --to huggingface" if is_published_layout(config) else "bhasa alone opens it"
+        raise UserError(f"the official layout cannot hold this model: it {reason}; {advice}")
     _say_what_is_lost(config)
     mixer, values = published_mixers()[config.layers[0]], config.as_mapping()
     # Releases before Mamba-2 do not know the key.
@@ -126,9 +121,17 @@ def to_official(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _require(expressible: bool, what: str) -> None:
-    if not expressible:
-        raise UserError(f"the official layout cannot hold this model: it {what}; use --to huggingface")
+def not_official(config: ModelConfig) -> str | None:
+    """Why the official layout cannot express an architecture; None when it can."""
+    layers = set(config.layers)
+    if len(layers) > 1 or not layers <= published_mixers().keys():
+        return f"has layers of {', '.join(sorted(layers))}"
+    if config.norm_eps != 1e-5:
+        return f"has norm_eps {config.norm_eps}, and only 1e-05 is known there"
+    if config.d_intermediate % _MLP_MULTIPLE:
+        width = config.d_intermediate
+        return f"has d_intermediate {width}, and only multiples of {_MLP_MULTIPLE} are known there"
+    return None
 
 
 def _say_what_is_lost(config: ModelConfig) -> None:

@@ -15,6 +15,10 @@ from bhasa.tokens.special import END_OF_TEXT
 OWN, OWN_ARCHITECTURE = "bhasa", "BhasaForCausalLM"
 """`model_type`, and what `architectures` names, of models that transformers has not."""
 
+NO_LIMIT = 1 << 20
+"""Tokens. A state has room for a text of any length, but programs that find no number, such as
+lm-evaluation-harness, cut texts at 2,048; this is what llama.cpp writes for a Mamba."""
+
 # Ours to theirs, for the fields whose value passes unchanged.
 _FRAME = {
     "vocab_size": "vocab_size",
@@ -75,6 +79,7 @@ def to_published(config: ModelConfig, dtype: str = "float32") -> dict[str, Any]:
         "eos_token_id": END_OF_TEXT,
         "pad_token_id": END_OF_TEXT,
         "dtype": dtype,
+        **({"max_position_embeddings": NO_LIMIT} if mixer else {}),
         **{key: values[key] for key in _OWN_KEYS + (() if mixer else _OWN_MIXERS)},
     }
 
