@@ -6,12 +6,23 @@ export DVC_NO_ANALYTICS = 1
 # As in cli.py: tests that share the cores with other work are several times faster.
 export GOMP_SPINCOUNT = 2000
 
-.PHONY: repro test test-all setup lock ui clean
+.PHONY: repro repository reset test test-all setup lock ui clean
 .DEFAULT_GOAL := repro
 
-repro: setup  ## from data/raw to models/export
+repro: repository setup  ## from data/raw to models/export
 	bhasa check
 	dvc repro
+
+repository:  # DVC wants one; said before anything is installed
+	@grep -qs 'no_scm = true' .dvc/config || git rev-parse --is-inside-work-tree >/dev/null || \
+	  { echo "error: DVC works in a Git repository, which this folder is not. Make it one:" >&2; \
+	    echo "  git init && git add --all && git commit --message start" >&2; \
+	    echo "or go on without Git, and without experiments and \`make reset\`:" >&2; \
+	    echo "  echo 'no_scm = true' >> .dvc/config" >&2; exit 2; }
+
+reset:  ## back to the last commit: params.yaml, dvc.lock, reports, data and models; `git stash pop` undoes it
+	git stash push --message "before make reset" -- params.yaml dvc.lock reports
+	dvc checkout --force --allow-missing
 
 test: setup  ## lint, types and the quick tests: minutes
 	ruff check .

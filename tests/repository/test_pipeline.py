@@ -66,6 +66,39 @@ def test_going_back_to_an_earlier_choice_restores_from_the_cache(restored) -> No
     assert restored.text("dvc.lock") == lock
 
 
+def everything(workspace) -> dict[str, bytes]:
+    """All that a run changes: what is chosen, what came out, and the lock of both."""
+    folders = [workspace.path / name for name in ("data", "models")]
+    paths = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(workspace.path).as_posix(): path.read_bytes() for path in paths}
+    texts = {name: workspace.text(name).encode() for name in ("params.yaml", "dvc.lock")}
+    return files | texts | reports(workspace)
+
+
+def test_make_reset_goes_back_from_an_experiment_and_keeps_other_edits(restored) -> None:
+    before = everything(restored)
+    restored.run("dvc", "exp", "run", "-S", "finetune.max_steps=3")
+    assert everything(restored) != before
+    with (restored.path / "CHANGELOG.md").open("a") as page:
+        page.write("a line of the user's\n")
+    restored.run("make", "reset")
+    assert everything(restored) == before
+    assert restored.text("CHANGELOG.md").endswith("a line of the user's\n")
+    assert "up to date" in restored.repro()
+    assert "max_steps: 3" in restored.run("git", "stash", "show", "-p")  # nothing is lost
+    assert "No local changes" in restored.run("make", "reset")
+
+
+def test_make_reset_goes_back_from_a_stage_that_failed_as_its_error_says(restored) -> None:
+    before = everything(restored)
+    restored.set_params({"export.int8_max_kl": 1e-12})
+    output = restored.run("dvc", "repro", ok=False)
+    assert "make reset" in output
+    assert not (restored.path / "reports/export.json").exists()
+    restored.run("make", "reset")
+    assert everything(restored) == before
+
+
 @pytest.mark.parametrize("size", ["debug-mamba2", "debug-hybrid"])
 def test_every_kind_of_layer_goes_all_the_way_and_repeats(restored, size) -> None:
     restored.set_params({"model.size": size})

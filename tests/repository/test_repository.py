@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from bhasa.cli import VERBS
 from bhasa.tools.report import BEGIN, END, render
 
 ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "CONTRIBUTING.md", "pipeline/README.md", "benchmarks/README.md")
 PINS = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
 
 
@@ -43,15 +45,25 @@ def test_readme_shows_the_figures_of_the_committed_reports() -> None:
     assert shown == render(Path("reports")).strip(), "run `bhasa report --into README.md`"
 
 
-def test_readme_names_only_what_exists() -> None:
-    for page in ("README.md", "CONTRIBUTING.md", "pipeline/README.md", "benchmarks/README.md"):
-        text = (ROOT / page).read_text()
-        for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
-            assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"
-        for verb in re.findall(r"^bhasa (\w+)", text, re.MULTILINE):
-            from bhasa.cli import VERBS
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text()):
+        assert ((ROOT / page).parent / link).exists(), link
 
-            assert verb in VERBS, f"{page}: bhasa {verb}"
+
+@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md", "data/raw/README.md"])
+def test_commands_that_are_named_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"(?:`|^)bhasa ([a-z]+)", text, re.MULTILINE)) <= {*VERBS, "help"}
+    assert set(re.findall(r"(?:`|^|; )make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
+
+
+def test_no_file_names_the_home_of_its_author() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    home = re.compile(rb"/(?:home|Users|root)/\w|C:\\\\Users")
+    files = [ROOT / name for name in listed.decode().split("\0") if name and name != Path(__file__).name]
+    assert not [path for path in files if path.is_file() and home.search(path.read_bytes())]
 
 
 def test_folder_sources_are_watched_by_dvc() -> None:

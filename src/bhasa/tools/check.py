@@ -16,4 +16,4 @@ def command(
     from bhasa.experiment import check
 
     check(params, pipeline)
-    typer.echo(f"{params}: sound")
+    typer.echo(f"{params}: valid")
