@@ -73,6 +73,18 @@ def test_a_signal_saves_at_the_end_of_the_step_and_the_handlers_are_put_back(sta
     assert before == [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
 
 
+def test_a_signal_in_the_last_step_stops_before_anything_else_is_begun(start):
+    def interrupt(values, step):
+        if step == 7 and "loss" in values:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="step 7 of 7 is saved"):
+        start(observe=interrupt)
+    events, observed, _ = start()
+    assert observed == []
+    assert events[-1]["step"] == 7
+
+
 def test_a_resumed_run_forgets_what_came_after_its_checkpoint(start, tmp_path):
     whole, _, straight = start()
     (tmp_path / "run").rename(tmp_path / "first")
