@@ -6,7 +6,7 @@ export DVC_NO_ANALYTICS = 1
 # As in cli.py: tests that share the cores with other work are several times faster.
 export GOMP_SPINCOUNT = 2000
 
-.PHONY: repro repository reset test test-all setup lock ui clean
+.PHONY: repro repository reset test test-all sanitize setup lock ui clean
 .DEFAULT_GOAL := repro
 
 repro: repository setup  ## from data/raw to models/export
@@ -42,7 +42,11 @@ setup: .venv/installed  ## only the environment
 	pip install --progress-bar off -c requirements.lock -e '.[dev]' || \
 	  { echo "error: the packages of requirements.lock could not be installed together: if the lock does not" \
 	    "match pyproject.toml, run \`make lock\`; otherwise see pip's message above" >&2; exit 2; }
+	@bhasa doctor | tail -n 1  # a warning where the kernels could not be compiled
 	touch $@
+
+sanitize: setup  ## the native kernels under sanitizers, every night
+	.ci/sanitize
 
 lock:  ## pin anew what pyproject.toml allows
 	$(PYTHON) -m venv .venv

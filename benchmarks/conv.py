@@ -21,7 +21,7 @@ def measure(given: options.Options) -> tuple[dict[str, float], list[Row]]:
 
 def _case(given: options.Options, shape: tuple[int, int, int], copy: float) -> Iterator[Row]:
     inputs = conv_inputs(*shape)
-    programs = {f"bhasa: {name}": partial(conv, backend=name) for name in BACKENDS}
+    programs = {f"bhasa: {name}": partial(conv, backend=name) for name in BACKENDS.available()}
     programs |= {"nn.Conv1d": peers.nn_conv}
     exact = forward_backward(peers.nn_conv, inputs.double())()
     jobs = {name: forward_backward(program, inputs) for name, program in programs.items()}

@@ -21,7 +21,7 @@ Scan = Callable[[ScanCase], Tensor]
 
 def programs() -> dict[str, Scan]:
     """By name; the registry of backends says what the program has."""
-    ours = {f"bhasa: {name}": partial(scan, backend=name) for name in BACKENDS}
+    ours = {f"bhasa: {name}": partial(scan, backend=name) for name in BACKENDS.available()}
     theirs = {"mambapy": peers.mambapy_scan} if peers.has_mambapy() else {}
     return {**ours, **theirs, "torch loop": peers.loop_scan}
 

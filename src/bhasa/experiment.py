@@ -81,7 +81,8 @@ def check_together(experiment: Experiment, architecture: ModelConfig, hardware: 
     from bhasa.model.language_model import outline
     from bhasa.training.estimate import require_memory
 
-    model = outline(architecture)
+    model = outline(architecture, hardware.backend)
+    hardware.kernels(model)
     require_memory(model.num_parameters(), hardware.device)
     projections(model, experiment.finetune.adapter.targets)
     require_exportable(experiment.export.targets, architecture)

@@ -15,6 +15,8 @@ from bhasa.params import Config
 if TYPE_CHECKING:
     import torch
 
+    from bhasa.model.language_model import LanguageModel
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -30,7 +32,7 @@ class HardwareProfile(Config):
     activation_checkpointing: bool = False
     """Recompute activations in backward: about a third slower, several times less memory."""
     backend: Literal["auto", "native", "triton", "chunked", "reference"] = "auto"
-    """Implementation of the operations; auto is the fastest that this machine can run."""
+    """Implementation of the operations, see `ops.backends`; auto is the fastest that this machine can run."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads; null is one per core. Matrix products round differently with another number."""
 
@@ -63,11 +65,14 @@ class HardwareProfile(Config):
                 "choose another, e.g. `dvc exp run -S hardware.profile=cpu`"
             )
 
-    def kernels(self) -> dict[str, str]:
-        """Which implementation each operation uses; raises `UserError` where the backend cannot run."""
+    def kernels(self, model: "LanguageModel | None" = None) -> dict[str, str]:
+        """Which implementation each operation uses, of this model or of any that can use the backend.
+
+        Raises `UserError` where the backend cannot run.
+        """
         from bhasa.ops.operations import implementations
 
-        return implementations(self.torch_device, self.backend)
+        return implementations(self.torch_device, self.backend, model.operations() if model else None)
 
     def torch_dtype(self) -> "torch.dtype":
         """The dtype of matrix products on this machine."""

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build, outline
 from bhasa.model.mixers.attention import AttentionState
@@ -225,15 +224,10 @@ def test_packed_documents_give_the_losses_and_gradients_of_each_alone(config, le
 
 def test_every_backend_gives_the_same_model(ids):
     expected = gradients(build(SMALL, seed=0, backend="reference"), ids)
-    for backend in selective_scan.BACKENDS:
+    for backend in selective_scan.BACKENDS.available():
         found = gradients(build(SMALL, seed=0, backend=backend), ids)
         for name in expected:
             torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-6)
-
-
-def test_a_backend_that_is_not_there_is_refused():
-    with pytest.raises(UserError, match="found 'cuda'; allowed: auto"):
-        build(SMALL, seed=0, backend="cuda")
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])

@@ -1,10 +1,12 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from bhasa.ops import cross_entropy as module
 from bhasa.ops.cross_entropy import BACKENDS, blocks, cross_entropy, token_losses
 
+AVAILABLE = BACKENDS.available()
 ROWS, WIDTH, VOCABULARY = 70, 33, 301
 
 
@@ -31,7 +33,7 @@ def loss_and_gradients(case, backend, dtype):
     return [loss.detach(), *torch.autograd.grad(loss / 7, leaves)]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_loss_and_gradients_are_as_exact_as_pytorchs(case, block_size, backend):
     exact = loss_and_gradients(case, "reference", torch.float64)
     plain = loss_and_gradients(case, "reference", torch.float32)
@@ -49,7 +51,7 @@ def nothing_is_zero_by_chance():
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 @pytest.mark.parametrize("rows", [0, ROWS // 2])
 def test_every_number_of_the_gradients_is_written(case, block_size, backend, rows, nothing_is_zero_by_chance):
     hidden, weight, targets = case
@@ -64,7 +66,7 @@ def test_the_chunked_loss_in_float64_is_the_whole_one(case, block_size):
         torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 @pytest.mark.parametrize("frozen", [0, 1])
 def test_what_is_frozen_gets_no_gradient(case, backend, frozen):
     leaves = [part.clone().requires_grad_(i != frozen) for i, part in enumerate(case[:2])]
@@ -74,7 +76,7 @@ def test_what_is_frozen_gets_no_gradient(case, backend, frozen):
     torch.testing.assert_close(leaves[1 - frozen].grad, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_without_targets_the_loss_is_zero(case, backend):
     hidden, weight, targets = case
     hidden = hidden.clone().requires_grad_()
@@ -84,14 +86,14 @@ def test_without_targets_the_loss_is_zero(case, backend):
     assert hidden.grad.abs().max() == 0
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_logits_of_any_size_stay_finite(case, backend):
     hidden, weight, targets = case
     for value in loss_and_gradients((hidden * 1e4, weight * 1e3, targets), backend, torch.float32):
         assert value.isfinite().all()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_a_broken_state_is_not_laundered(case, backend):
     hidden, weight, targets = case
     hidden = hidden.clone()
@@ -109,18 +111,35 @@ def test_under_autocast_products_are_in_half_precision_and_sums_are_not(case, ba
         assert 0 < (ours - truth).abs().max() <= 0.05 * truth.abs().max()
 
 
-def test_the_losses_of_single_tokens(case, block_size):
+@pytest.mark.parametrize("backend", AVAILABLE)
+def test_the_losses_of_single_tokens(case, block_size, backend):
     hidden, weight, targets = case
     logits = F.linear(hidden, weight).flatten(0, 1)
     expected = F.cross_entropy(logits, targets.flatten(), reduction="none").view(targets.shape)
-    torch.testing.assert_close(token_losses(hidden, weight, targets), expected, rtol=1e-5, atol=1e-5)
+    found = token_losses(hidden, weight, targets, backend=backend)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_plain_torch_gives_the_same_losses_of_single_tokens(case, monkeypatch):
+class NoFloat64(TorchDispatchMode):
+    """A device that has none, such as MPS."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        results = function(*args, **kwargs or {})
+        doubles = [t for t in tree_leaves(results) if getattr(t, "dtype", None) == torch.float64]
+        assert not doubles, function
+        return results
+
+
+def test_a_device_without_float64_computes_the_loss(case, monkeypatch):
     hidden, weight, targets = case
-    native = token_losses(hidden, weight, targets)
-    monkeypatch.setattr(module, "missing", lambda device, dtype: "not built")
-    torch.testing.assert_close(token_losses(hidden, weight, targets), native, rtol=1e-5, atol=1e-5)
+    expected = loss_and_gradients(case, "chunked", torch.float32)
+    rows = (hidden.flatten(0, 1), weight, targets.flatten().masked_fill(targets.flatten() == -100, -1))
+    with NoFloat64(), pytest.raises(AssertionError):
+        blocks._compute(blocks.TorchSoftmax, *rows, True, True)  # on a CPU sums are in float64
+    monkeypatch.setattr(blocks, "WITHOUT_FLOAT64", ("cpu",))
+    with NoFloat64():
+        found = blocks._compute(blocks.TorchSoftmax, *rows, True, True)
+    torch.testing.assert_close(found[0], expected[0])
 
 
 def test_logits_are_never_held_whole(case, monkeypatch):

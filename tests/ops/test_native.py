@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from bhasa.errors import UserError
 from bhasa.ops import native
 from bhasa.ops.causal_conv import causal_conv
+from bhasa.ops.causal_conv.interface import ConvInputs
+from bhasa.ops.causal_conv.native import native_conv
 from bhasa.ops.cross_entropy import cross_entropy
 from bhasa.ops.native import structures
 from bhasa.ops.operations import implementations
 from bhasa.ops.rms_norm import rms_norm
 from bhasa.ops.selective_scan import selective_scan
+from bhasa.ops.selective_scan.interface import ScanInputs
+from bhasa.ops.selective_scan.native import native_scan
 from bhasa.ops.ssd import ssd
 
 CPU = torch.device("cpu")
@@ -161,8 +166,13 @@ def test_no_address_is_given_of_what_a_kernel_would_read_wrongly():
 
 
 def test_what_the_kernels_do_not_hold_is_refused():
-    x, B = normal(1, 4, 8), normal(1, 4, 257)
-    with pytest.raises(ValueError, match="at most 16 taps"):
+    x, B, state = normal(1, 4, 8), normal(1, 4, 257), normal(1, 8, 257)
+    with pytest.raises(UserError, match="d_conv of at most 16, not 17"):
         causal_conv(x, normal(8, 17), None, backend="native")
-    with pytest.raises(ValueError, match="at most 256"):
+    with pytest.raises(UserError, match="d_state of at most 256, not 257"):
         selective_scan(x, x, -normal(8, 257).exp(), B, B, normal(8), backend="native")
+    # So are the operators themselves, which would write beyond their memory.
+    with pytest.raises(ValueError, match="at most 16 taps"):
+        native_conv(ConvInputs(x, normal(8, 17), None, normal(1, 8, 16), None))
+    with pytest.raises(ValueError, match="at most 256"):
+        native_scan(ScanInputs(x, x, -normal(8, 257).exp(), B, B, normal(8), None, None, state, None))

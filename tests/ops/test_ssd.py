@@ -19,9 +19,8 @@ OPTIONS = {
 CASES = [(n, name) for n in LENGTHS for name in ("plain", "all")] + [(65, name) for name in OPTIONS]
 OVER_TIME = ("x", "dt", "B", "C")
 CPU = torch.device("cpu")
-DIFFERENTIABLE_IN_FLOAT64 = [
-    n for n, implementation in BACKENDS.items() if not implementation.missing(CPU, torch.float64)
-]
+AVAILABLE = BACKENDS.available()
+DIFFERENTIABLE_IN_FLOAT64 = BACKENDS.available(CPU, torch.float64)
 
 
 def make_case(length, *, batch=2, heads=12, p=5, groups=3, n=3, options=(), seed=0):
@@ -96,14 +95,14 @@ def close(found, expected):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_the_recurrence_as_written(assert_close, backend, options):
     case = make_case(35, options=options)
     for found, expected in zip(run(case, backend), by_hand(case), strict=True):
         assert_close(found, expected)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_step_sizes_are_limited(assert_close, backend):
     case, limit = make_case(35), (0.5, 1.0)
     for found, expected in zip(run(case, backend, dt_limit=limit), by_hand(case, limit), strict=True):
@@ -125,12 +124,12 @@ def test_gradients_by_finite_differences(backend, options, length):
 
 
 @pytest.mark.parametrize(("length", "options"), CASES)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_outputs_states_and_gradients(assert_as_exact_as_the_reference, backend, options, length):
     assert_as_exact_as_the_reference(ssd, make_case(length, options=OPTIONS[options]), backend)
 
 
-@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "reference"])
+@pytest.mark.parametrize("backend", [name for name in AVAILABLE if name != "reference"])
 def test_a_long_sequence(assert_as_exact_as_the_reference, backend):
     case = make_case(1024, batch=1, heads=8, p=17, groups=2, n=33, options=OPTIONS["all"])
     assert_as_exact_as_the_reference(ssd, case | {"lengths": None}, backend)
@@ -147,14 +146,14 @@ def test_a_long_sequence(assert_as_exact_as_the_reference, backend):
         (2, 2, 1, 1, 64),
     ],
 )
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_odd_widths_states_and_groups(assert_as_exact_as_the_reference, backend, batch, heads, p, groups, n):
     case = make_case(70, batch=batch, heads=heads, p=p, groups=groups, n=n, options=OPTIONS["all"])
     assert_as_exact_as_the_reference(ssd, case, backend)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_half_precision_inputs_are_computed_in_float32(assert_as_exact_as_the_reference, backend, dtype):
     case = make_case(70, options=("segment_ids",))
     assert_as_exact_as_the_reference(ssd, case, backend, dtype, floor=1e-4)
@@ -162,7 +161,7 @@ def test_half_precision_inputs_are_computed_in_float32(assert_as_exact_as_the_re
     assert (y.dtype, state.dtype) == (dtype, torch.float32)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_autocast_does_not_reach_inside(outputs_and_gradients, backend):
     case = make_case(70, options=OPTIONS["all"])
     outside = outputs_and_gradients(ssd, case, torch.float32, backend=backend)
@@ -175,7 +174,7 @@ def test_autocast_does_not_reach_inside(outputs_and_gradients, backend):
     assert all(torch.equal(inside[name], outside[name]) for name in outside)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_inputs_of_any_layout(outputs_and_gradients, backend):
     """The parts of one convolved tensor, as a layer gives them; and with time first."""
     case = make_case(70, options=OPTIONS["all"])
@@ -196,7 +195,7 @@ def test_inputs_of_any_layout(outputs_and_gradients, backend):
 
 
 @settings(max_examples=15, deadline=None)
-@given(backend=st.sampled_from(sorted(BACKENDS)), length=st.integers(2, 140), data=st.data())
+@given(backend=st.sampled_from(sorted(AVAILABLE)), length=st.integers(2, 140), data=st.data())
 def test_no_output_depends_on_the_future(backend, length, data):
     t = data.draw(st.integers(1, length - 1))
     case = make_case(length, options=("segment_ids",))
@@ -206,7 +205,7 @@ def test_no_output_depends_on_the_future(backend, length, data):
     assert torch.equal(before, after)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_no_gradient_reaches_the_future_or_another_document(backend):
     ids = (torch.arange(140) >= 70).long().repeat(2, 1)
     case = make_case(140) | {"segment_ids": ids, "A": -torch.linspace(0.001, 0.1, 12)}
@@ -220,7 +219,7 @@ def test_no_gradient_reaches_the_future_or_another_document(backend):
 
 
 @settings(max_examples=15, deadline=None)
-@given(backend=st.sampled_from(sorted(BACKENDS)), length=st.integers(2, 140), data=st.data())
+@given(backend=st.sampled_from(sorted(AVAILABLE)), length=st.integers(2, 140), data=st.data())
 def test_cut_anywhere_and_carry_the_state(backend, length, data):
     cut = data.draw(st.integers(1, length - 1))
     case = make_case(length, options=("dt_bias", "initial_state"))
@@ -233,7 +232,7 @@ def test_cut_anywhere_and_carry_the_state(backend, length, data):
 
 @settings(max_examples=15, deadline=None)
 @given(
-    backend=st.sampled_from(sorted(BACKENDS)), lengths=st.lists(st.integers(1, 60), min_size=1, max_size=5)
+    backend=st.sampled_from(sorted(AVAILABLE)), lengths=st.lists(st.integers(1, 60), min_size=1, max_size=5)
 )
 def test_packed_documents_are_as_if_alone(backend, lengths):
     case = make_case(sum(lengths), batch=1, options=("initial_state",))
@@ -248,7 +247,7 @@ def test_packed_documents_are_as_if_alone(backend, lengths):
     close(final, state)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_a_document_sees_not_one_bit_of_another(outputs_and_gradients, backend):
     """What stands before its start changes neither its outputs nor the final state."""
     ids = torch.stack([torch.arange(140) >= 37, torch.arange(140) >= 70]).long()
@@ -261,7 +260,7 @@ def test_a_document_sees_not_one_bit_of_another(outputs_and_gradients, backend):
     assert torch.equal(state, state2)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_the_initial_state_is_of_segment_zero(backend):
     case = make_case(12, options=("initial_state",))
     ids = torch.ones(2, 12, dtype=torch.int64)
@@ -270,7 +269,7 @@ def test_the_initial_state_is_of_segment_zero(backend):
     assert all(torch.equal(a, b) for a, b in zip(begun, afresh, strict=True))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 @pytest.mark.parametrize("length", [1, 37, 64, 100])
 def test_padding_freezes_the_state_to_the_bit(backend, length):
     """Whatever the padding holds, and also where the limits would make its steps longer than 0."""
@@ -285,7 +284,7 @@ def test_padding_freezes_the_state_to_the_bit(backend, length):
     close(state[0], run(alone, backend, torch.float32, dt_limit=(0.1, 2.0))[1][0])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_a_step_size_of_zero_leaves_the_state_as_it_was(backend):
     case = make_case(100, options=("initial_state",))
     y, state = run(case | {"dt": torch.full_like(case["dt"], -1e4)}, backend, torch.float32)
@@ -294,7 +293,7 @@ def test_a_step_size_of_zero_leaves_the_state_as_it_was(backend):
     torch.testing.assert_close(y, read + case["D"][:, None] * case["x"])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_no_decay_sums_the_inputs(assert_close, backend):
     case = make_case(100) | {"A": torch.zeros(12)}
     _, state = run(case, backend)
@@ -302,7 +301,7 @@ def test_no_decay_sums_the_inputs(assert_close, backend):
     assert_close(state, torch.einsum("blhp,blhn->bhpn", u, case["B"].double().repeat_interleave(4, dim=2)))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 @pytest.mark.parametrize("dt", [1e3, -1e3, 0.0])
 @pytest.mark.parametrize("a", [-1e-8, -1.0, -1e4])
 def test_values_seen_in_the_wild_stay_finite(outputs_and_gradients, backend, dt, a):
@@ -313,7 +312,7 @@ def test_values_seen_in_the_wild_stay_finite(outputs_and_gradients, backend, dt,
         assert value.isfinite().all(), name
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_a_sudden_decay_spoils_no_later_digit(assert_as_exact_as_the_reference, backend):
     """Sums of dt A would lose the small steps beside a large one."""
     case = make_case(130, options=("initial_state",))
@@ -321,7 +320,7 @@ def test_a_sudden_decay_spoils_no_later_digit(assert_as_exact_as_the_reference, 
     assert_as_exact_as_the_reference(ssd, case, backend)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_a_broken_input_is_not_laundered(backend):
     case = make_case(200)
     case["x"][0, 100] = torch.nan
@@ -332,7 +331,7 @@ def test_a_broken_input_is_not_laundered(backend):
     assert y[0, :64].isfinite().all()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_twice_the_same_bits_on_any_number_of_threads(outputs_and_gradients, backend, threads):
     case = make_case(257, batch=3, heads=6, p=32, groups=1, n=64, options=OPTIONS["all"])
     found = outputs_and_gradients(ssd, case, torch.float32, backend=backend)
@@ -341,7 +340,7 @@ def test_twice_the_same_bits_on_any_number_of_threads(outputs_and_gradients, bac
     assert all(torch.equal(found[name], single[name]) for name in found)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", AVAILABLE)
 def test_a_step_is_a_scan_of_one_token(backend):
     case = make_case(1, options=("dt_bias", "initial_state"))
     y, state = run(case, backend, torch.float32, dt_limit=(0.5, 1.0))

@@ -15,7 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from bhasa.model.block import Block, build_norm
 from bhasa.model.config import ModelConfig
 from bhasa.model.mixers.protocol import State
-from bhasa.ops import cross_entropy, selective_scan
+from bhasa.ops import cross_entropy
+from bhasa.ops.operations import require_backend
 
 
 def build(config: ModelConfig, *, seed: int, backend: str = "auto") -> "LanguageModel":
@@ -95,15 +96,14 @@ class LanguageModel(nn.Module):
 
     def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
         super().__init__()
-        selective_scan.BACKENDS.require(backend)
-        self.config = config
-        self.loss_backend = cross_entropy.BACKENDS.known(backend)
+        self.config, self.backend = config, backend
         self.backbone = Backbone(config, backend)
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.tie_embeddings:
             self.lm_head.weight = self.backbone.embeddings.weight
         else:
             nn.init.normal_(self.lm_head.weight, std=config.initializer_range)
+        require_backend(backend, self.operations())
 
     @overload
     def forward(
@@ -167,7 +167,7 @@ class LanguageModel(nn.Module):
     def _loss_sum(self, hidden: Tensor, targets: Tensor) -> Tensor:
         weight = self._head_weight()
         if weight is not None:
-            return cross_entropy.cross_entropy(hidden, weight, targets, backend=self.loss_backend)
+            return cross_entropy.cross_entropy(hidden, weight, targets, backend=self.backend)
         # An adapter is around it, so only its own forward gives the logits.
         return F.cross_entropy(self.logits(hidden).flatten(0, 1), targets.flatten(), reduction="sum")
 
@@ -197,7 +197,11 @@ class LanguageModel(nn.Module):
     ) -> tuple[Tensor, State]:
         """-log p of each target (b, l), in nats, and the state after the last token."""
         hidden, state = self.backbone(input_ids, state)
-        return cross_entropy.token_losses(hidden, self.lm_head.weight, targets), state
+        weight = self._head_weight()
+        if weight is not None:
+            return cross_entropy.token_losses(hidden, weight, targets, backend=self.backend), state
+        logits = self.logits(hidden).flatten(0, 1)
+        return F.cross_entropy(logits, targets.flatten(), reduction="none").view(targets.shape), state
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first token, one entry a layer."""
@@ -207,6 +211,15 @@ class LanguageModel(nn.Module):
         """(..., d_model) to float32 (..., vocab_size)."""
         logits: Tensor = self.lm_head(hidden)
         return logits.float()
+
+    def operations(self) -> dict[str, int]:
+        """Which of `ops.operations.OPERATIONS` it computes with, and the size that may limit each."""
+        sizes = {"cross_entropy": self.config.vocab_size}
+        if self.config.norm == "rms":
+            sizes["rms_norm"] = self.config.d_model
+        for block in self.backbone.layers:
+            sizes |= block.mixer.operations()  # type: ignore[union-attr, operator]
+        return sizes
 
     def num_parameters(self) -> int:
         """Trained numbers; a tied embedding counts once."""

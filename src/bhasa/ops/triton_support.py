@@ -6,17 +6,15 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-INSTALLED = find_spec("triton") is not None
+_INSTALLED = find_spec("triton") is not None
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-TRITON_IS_USABLE = INSTALLED and (_INTERPRETED or torch.cuda.is_available())
-"""Whether to import the kernels at all: it takes a while."""
 
 
 def missing(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why the kernels cannot compute on this device from this dtype; None when they can."""
     if dtype == torch.float64:
         return "it computes in float32"
-    if not INSTALLED:
+    if not _INSTALLED:
         return "triton is not installed"
     if device.type != ("cpu" if _INTERPRETED else "cuda"):
         return "it computes on CUDA and ROCm GPUs"

@@ -89,7 +89,7 @@ def run(
         "tokens_sha256": data,
         "finetune": config.as_mapping() | {"steps": steps},
         "hardware": hardware.as_mapping(),
-        "kernels": hardware.kernels(),
+        "kernels": hardware.kernels(model),
     }
     tracker.log_params(provenance)
     tracker.log_input("tokens/chat", tokens, "finetuning")

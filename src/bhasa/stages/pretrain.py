@@ -100,7 +100,7 @@ def run(
         **origin,
         "pretrain": training.as_mapping() | {"steps": config.steps(training)},
         "hardware": hardware.as_mapping(),
-        "kernels": hardware.kernels(),
+        "kernels": hardware.kernels(model),
     }
     tracker.log_params({"architecture": model.config.as_mapping(), **provenance})
     tracker.log_input("tokens/documents", tokens, "training")

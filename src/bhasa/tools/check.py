@@ -14,6 +14,9 @@ def command(
 ) -> None:
     """Check every section of params.yaml, the presets it chooses, and that all fits together and here."""
     from bhasa.experiment import check
+    from bhasa.ops.operations import missing_kernels
 
     check(params, pipeline)
+    if (warning := missing_kernels()) is not None:
+        typer.echo(warning, err=True)
     typer.echo(f"{params}: valid")

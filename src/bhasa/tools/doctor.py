@@ -11,6 +11,7 @@ def command() -> None:
     from rich.table import Table
 
     from bhasa.hardware import machine
+    from bhasa.ops.operations import missing_kernels
 
     console = Console()
     for name, value in machine().items():
@@ -20,7 +21,7 @@ def command() -> None:
         for row in _operations(device):
             table.add_row(*row)
         console.print(table)
-    typer.echo(_advice())
+    typer.echo(missing_kernels() or "The native kernels are there.")
 
 
 def _devices() -> list[str]:
@@ -40,21 +41,9 @@ def _operations(device: str) -> list[tuple[str, str, str]]:
     rows = []
     for name, backends in OPERATIONS.items():
         missing = [
-            f"{implementation}: {why}" for implementation, why in backends.reasons(where).items() if why
+            f"{implementation}: {why}"
+            for implementation in backends
+            if (why := backends.missing(implementation, where))
         ]
         rows.append((name, used[name], "; ".join(missing)))
     return rows
-
-
-def _advice() -> str:
-    import torch
-
-    from bhasa.ops import native
-
-    reason = native.missing(torch.device("cpu"), torch.float32)
-    if reason is None:
-        return "The native kernels are there."
-    return (
-        f"The native kernels are missing ({reason}); training on the CPU is many times slower without them. "
-        "Install g++ or clang, then: pip install --no-deps --force-reinstall -e ."
-    )

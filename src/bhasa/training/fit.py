@@ -37,7 +37,7 @@ def fit(
     circumstance = {
         "hardware": hardware.as_mapping(),
         "machine": machine(),
-        "kernels": hardware.kernels(),
+        "kernels": hardware.kernels(model),
         "processes": strategy.world,
     }
     run, writes = folder / fingerprint(plan.identity(model.config)), strategy.rank == 0

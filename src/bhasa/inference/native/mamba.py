@@ -20,10 +20,6 @@ class NativeMamba(FixedState[Mamba]):
         yield from named(mixer, nn.Conv1d, "conv1d")
         yield from named(mixer, StepSizeProjection, "dt_proj")
 
-    @classmethod
-    def backend(cls, mixer: Mamba) -> str:
-        return mixer.scan_backend
-
     def __init__(self, mixer: Mamba, memory: Memory) -> None:
         config, m = mixer.config, mixer
         channels, states, rank = config.d_inner, config.d_state, config.resolved_dt_rank

@@ -20,10 +20,6 @@ class NativeMamba2(FixedState[Mamba2]):
         yield from named(mixer, nn.Conv1d, "conv1d")
         yield from named(mixer, GatedRMSNorm, "norm")
 
-    @classmethod
-    def backend(cls, mixer: Mamba2) -> str:
-        return mixer.ssd_backend
-
     def __init__(self, mixer: Mamba2, memory: Memory) -> None:
         config, m = mixer.config, mixer
         channels, heads = config.d_inner, config.nheads

@@ -53,11 +53,6 @@ class NativeMixer(Generic[Kind]):
     """Floats that each thread needs for itself, if they are more than the residual."""
 
     @classmethod
-    def backend(cls, mixer: Kind) -> str:
-        """The backend that the mixer was asked to use."""
-        return "auto"
-
-    @classmethod
     @abstractmethod
     def parts(cls, mixer: Kind) -> Iterator[Part]:
         """What the mixer is made of."""

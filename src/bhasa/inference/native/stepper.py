@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from bhasa.inference.native.mixer import Memory
 from bhasa.inference.native.mlp import structure_of
-from bhasa.inference.native.support import native_mixer
+from bhasa.inference.native.support import missing, native_mixer
 from bhasa.model.block import Block, RMSNorm
 from bhasa.model.language_model import LanguageModel
 from bhasa.model.mixers.protocol import State
@@ -20,6 +20,9 @@ class NativeStepper:
     """
 
     def __init__(self, model: LanguageModel) -> None:
+        reason = missing(model)
+        if reason is not None:  # the kernel would read what is not there
+            raise ValueError(f"no native step for this model: {reason}")
         config, backbone, memory = model.config, model.backbone, Memory()
         blocks = [block for block in backbone.layers if isinstance(block, Block)]
         kinds = [native_mixer(name) for name in config.layers]

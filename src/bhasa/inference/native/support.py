@@ -37,16 +37,17 @@ def missing(model: nn.Module) -> str | None:
         reason = native.missing(parameter.device, parameter.dtype)
         if reason:
             return reason
+    if model.backend not in ("auto", "native"):
+        return f"its backend is {model.backend}"
     if model.training and model.config.dropout:
         return "it drops activations while it trains"
     return next(_unknown(model), None)
 
 
 def _unknown(model: LanguageModel) -> Iterator[str]:
-    """Parts of the model that are not what the kernel computes, and backends that it is not."""
+    """Parts of the model that are not what the kernel computes."""
     norm = NORMS[model.config.norm]
     yield from _others(_outer_parts(model, norm))
-    yield from _other_backend(getattr(model.backbone.norm_f, "backend", "auto"))
     for name, block in zip(model.config.layers, model.backbone.layers, strict=True):
         if type(block) is not Block:
             yield f"a block is a {type(block).__name__}"
@@ -58,7 +59,6 @@ def _unknown(model: LanguageModel) -> Iterator[str]:
             yield f"{MIXERS[name].title} has no native step"
             return
         yield from _others(mixer.parts(block.mixer))
-        yield from _other_backend(mixer.backend(block.mixer))
 
 
 def _outer_parts(model: LanguageModel, norm: type[nn.Module]) -> Iterator[Part]:
@@ -80,8 +80,3 @@ def _others(parts: Iterable[Part]) -> Iterator[str]:
     for name, part, kind in parts:
         if type(part) is not kind:
             yield f"{name} is a {type(part).__name__}"
-
-
-def _other_backend(backend: str) -> Iterator[str]:
-    if backend not in ("auto", "native"):
-        yield f"its backend is {backend}"

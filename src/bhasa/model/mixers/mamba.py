@@ -46,8 +46,6 @@ class Mamba(Mixer[MambaState]):
     def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
         super().__init__(config, backend)
         d_inner, d_state, dt_rank = config.d_inner, config.d_state, config.resolved_dt_rank
-        self.conv_backend = causal_conv.BACKENDS.known(backend)
-        self.scan_backend = backend
 
         self.in_proj = nn.Linear(config.d_model, 2 * d_inner, bias=config.use_bias)
         # Holds the parameters under their published names and shapes; `causal_conv` does the work.
@@ -77,7 +75,7 @@ class Mamba(Mixer[MambaState]):
             initial_state=state.conv if state else None,
             segment_ids=segment_ids,
             lengths=lengths,
-            backend=self.conv_backend,
+            backend=self.backend,
         )
         dt, B, C = self._input_dependent(x)
         y, ssm_state = selective_scan.selective_scan(
@@ -91,7 +89,7 @@ class Mamba(Mixer[MambaState]):
             initial_state=state.ssm if state else None,
             segment_ids=segment_ids,
             lengths=lengths,
-            backend=self.scan_backend,
+            backend=self.backend,
         )  # (b, l, d_inner)
         return self.out_proj(y), MambaState(conv_state, ssm_state)
 
@@ -112,6 +110,9 @@ class Mamba(Mixer[MambaState]):
             zeros(batch_size, d_inner, self.config.d_conv - 1),
             zeros(batch_size, d_inner, self.config.d_state),
         )
+
+    def operations(self) -> dict[str, int]:
+        return {"causal_conv": self.config.d_conv, "selective_scan": self.config.d_state}
 
     def _A(self) -> Tensor:
         return -torch.exp(self.A_log.float())  # (d_inner, d_state)

@@ -42,8 +42,6 @@ class Mamba2(Mixer[Mamba2State]):
         super().__init__(config, backend)
         d_inner, heads = config.d_inner, config.nheads
         convolved = d_inner + 2 * config.ngroups * config.d_state
-        self.conv_backend = causal_conv.BACKENDS.known(backend)
-        self.ssd_backend = ssd.BACKENDS.known(backend)
         self.dt_limit = config.dt_limit or (0.0, math.inf)
 
         self.in_proj = nn.Linear(config.d_model, d_inner + convolved + heads, bias=config.use_bias)
@@ -74,7 +72,7 @@ class Mamba2(Mixer[Mamba2State]):
             initial_state=state.conv if state else None,
             segment_ids=segment_ids,
             lengths=lengths,
-            backend=self.conv_backend,
+            backend=self.backend,
         )
         x, B, C = self._heads(xBC)
         y, ssm_state = ssd.ssd(
@@ -89,7 +87,7 @@ class Mamba2(Mixer[Mamba2State]):
             initial_state=state.ssm if state else None,
             segment_ids=segment_ids,
             lengths=lengths,
-            backend=self.ssd_backend,
+            backend=self.backend,
         )  # (b, l, h, p)
         return self.out_proj(self.norm(y.flatten(-2), z)), Mamba2State(conv_state, ssm_state)
 
@@ -114,6 +112,13 @@ class Mamba2(Mixer[Mamba2State]):
             zeros(batch_size, self.conv1d.in_channels, config.d_conv - 1),
             zeros(batch_size, config.nheads, config.headdim, config.d_state),
         )
+
+    def operations(self) -> dict[str, int]:
+        return {
+            "causal_conv": self.config.d_conv,
+            "ssd": self.config.d_state,
+            "rms_norm": self.config.d_inner,
+        }
 
     def _A(self) -> Tensor:
         return -torch.exp(self.A_log.float())  # (h,)
@@ -140,7 +145,7 @@ class GatedRMSNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.groups, self.eps = groups, eps
-        self.backend = rms_norm.BACKENDS.known(backend)
+        self.backend = backend
 
     def forward(self, y: Tensor, z: Tensor) -> Tensor:
         """Both (..., width)."""

@@ -24,7 +24,7 @@ class Mixer(nn.Module, Generic[Kind]):
 
     def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
         super().__init__()
-        self.config = config
+        self.config, self.backend = config, backend
 
     @abstractmethod
     def forward(
@@ -47,6 +47,10 @@ class Mixer(nn.Module, Generic[Kind]):
     @abstractmethod
     def initial_state(self, batch_size: int) -> Kind:
         """The state before the first token."""
+
+    def operations(self) -> dict[str, int]:
+        """Which of `ops.operations.OPERATIONS` it computes with, and the size that may limit each."""
+        return {}
 
     def state_bytes(self, tokens: int) -> int:
         """Size of one sequence's state after so many tokens; here it does not depend on how many."""

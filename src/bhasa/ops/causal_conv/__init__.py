@@ -16,15 +16,24 @@ from bhasa.ops.causal_conv.native import native_conv
 from bhasa.ops.causal_conv.reference import reference_conv
 from bhasa.ops.causal_conv.shifted import shifted_conv
 from bhasa.ops.native import missing
-from bhasa.ops.triton_support import TRITON_IS_USABLE
+from bhasa.ops.native.structures import MAX_TAPS
 from bhasa.ops.triton_support import missing as triton_missing
 
-BACKENDS: Backends[Conv] = Backends(native=Implementation(native_conv, missing))
-if TRITON_IS_USABLE:
-    from bhasa.ops.causal_conv.triton_op import triton_conv
 
-    BACKENDS["triton"] = Implementation(triton_conv, triton_missing)
-BACKENDS.update(shifted=Implementation(shifted_conv), reference=Implementation(reference_conv))
+def triton_conv(inputs: ConvInputs) -> Tensor:
+    from bhasa.ops.causal_conv import triton_op  # takes a while, and Triton may not be installed
+
+    return triton_op.triton_conv(inputs)
+
+
+BACKENDS: Backends[Conv] = Backends(
+    "causal_conv",
+    size="d_conv",
+    native=Implementation(native_conv, missing, limit=MAX_TAPS),
+    triton=Implementation(triton_conv, triton_missing),
+    chunked=Implementation(shifted_conv),
+    reference=Implementation(reference_conv),
+)
 
 
 def causal_conv(
@@ -47,7 +56,7 @@ def causal_conv(
         initial_state = x.new_zeros(x.shape[0], x.shape[2], weight.shape[1] - 1)
     weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
     initial_state = initial_state.to(x.dtype)
-    conv = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
+    conv = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype, weight.shape[1])].compute
     y = conv(ConvInputs(x, weight, bias, initial_state, segment_ids))
     final_state = _last(initial_state, x, lengths)
     if segment_ids is not None:  # what a later token continues is the last document alone

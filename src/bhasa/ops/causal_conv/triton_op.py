@@ -1,4 +1,4 @@
-"""The Triton convolution as an operator of torch: `triton.py` beside this file is the text to read."""
+"""The Triton convolution as an operator of torch: `triton_kernels.py` beside this file is what to read."""
 
 from torch import Tensor
 

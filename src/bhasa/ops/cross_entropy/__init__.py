@@ -8,6 +8,8 @@ Source: the idea is that of Wijmans et al. 2024, "Cut your losses in large-vocab
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,18 +20,36 @@ from bhasa.ops.cross_entropy import blocks
 from bhasa.ops.cross_entropy.blocks import NativeSoftmax, TorchSoftmax
 from bhasa.ops.native import missing
 
-CrossEntropy = Callable[[Tensor, Tensor, Tensor], Tensor]
+Losses = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(hidden, weight, targets) as `_rows` gives them, to the loss."""
 
 
-def reference_loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+class CrossEntropy(NamedTuple):
+    """What an implementation computes."""
+
+    summed: Losses
+    """(): differentiable in `hidden` and `weight`."""
+    by_token: Losses
+    """(rows,): without gradients."""
+
+
+def reference_loss(hidden: Tensor, weight: Tensor, targets: Tensor, *, reduction: str = "sum") -> Tensor:
     """All logits at once."""
-    return F.cross_entropy(F.linear(hidden, weight), targets, ignore_index=-1, reduction="sum")
+    return F.cross_entropy(F.linear(hidden, weight), targets, ignore_index=-1, reduction=reduction)
+
+
+def _by_blocks(name: str, softmax: type[TorchSoftmax]) -> CrossEntropy:
+    return CrossEntropy(blocks.register(name, softmax), partial(blocks.token_losses, softmax))
 
 
 BACKENDS: Backends[CrossEntropy] = Backends(
-    native=Implementation(blocks.register("native", NativeSoftmax), missing),
-    chunked=Implementation(blocks.register("chunked", TorchSoftmax)),
-    reference=Implementation(reference_loss),
+    "cross_entropy",
+    instead={"triton": "chunked"},
+    native=Implementation(_by_blocks("native", NativeSoftmax), missing),
+    chunked=Implementation(_by_blocks("chunked", TorchSoftmax)),
+    reference=Implementation(
+        CrossEntropy(reference_loss, torch.no_grad()(partial(reference_loss, reduction="none")))
+    ),
 )
 
 
@@ -42,14 +62,15 @@ def cross_entropy(
     Products are computed in hidden's dtype, or autocast's; softmax and sums at least in float32.
     """
     compute = BACKENDS[BACKENDS.resolve(backend, hidden.device, hidden.dtype)].compute
-    return compute(*_rows(hidden, weight, targets, ignore_index))
+    return compute.summed(*_rows(hidden, weight, targets, ignore_index))
 
 
-def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_index: int = -100) -> Tensor:
+def token_losses(
+    hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_index: int = -100, backend: str = "auto"
+) -> Tensor:
     """The loss of each target, in the shape of `targets`, 0 where there is none; without gradients."""
-    softmax = TorchSoftmax if missing(hidden.device, hidden.dtype) else NativeSoftmax
-    rows = _rows(hidden, weight, targets, ignore_index)
-    return blocks.token_losses(softmax, *rows).view(targets.shape)
+    compute = BACKENDS[BACKENDS.resolve(backend, hidden.device, hidden.dtype)].compute
+    return compute.by_token(*_rows(hidden, weight, targets, ignore_index)).view(targets.shape)
 
 
 def _rows(

@@ -16,6 +16,8 @@ from bhasa.ops.native import SoftmaxArguments, address
 LOGITS = 1 << 23  # held at once on a CPU: 32 MB, near the caches and yet many rows to a matrix product
 LOGITS_ON_A_GPU = 1 << 27
 COLUMNS = 1 << 16  # of the vocabulary in one block
+WITHOUT_FLOAT64 = ("mps",)
+"""Devices that have no float64; there the losses of blocks are added in float32."""
 
 
 class TorchSoftmax:
@@ -159,13 +161,14 @@ def _compute(
     want_weight: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     loss, dhidden, dweight = _results(hidden, weight, want_hidden, want_weight)
-    nats = torch.zeros((), dtype=torch.float64, device=hidden.device)
+    exact = torch.float32 if hidden.device.type in WITHOUT_FLOAT64 else torch.float64
+    nats = torch.zeros((), dtype=exact, device=hidden.device)
     blocks = weight.split(COLUMNS)
     if not len(hidden):
         dweight.zero_()
     for here, logits, sums in _row_blocks(softmax, hidden, weight, targets):
         h = hidden[here]
-        nats += sums.losses().sum(dtype=torch.float64)
+        nats += sums.losses().sum(dtype=exact)
         for i, block in enumerate(blocks if want_hidden or want_weight else ()):
             if len(blocks) > 1:
                 logits = torch.mm(h, block.T).to(loss.dtype)

@@ -13,7 +13,7 @@ def _load() -> tuple[ctypes.CDLL | None, str | None]:
     """The library, or why there is none."""
     built = Path(__file__).with_name(f"_kernels{get_config_var('EXT_SUFFIX')}")  # not another Python's
     if not built.exists():
-        return None, "not built: it needs a C++ compiler (GCC or Clang) when the package is installed"
+        return None, "not built: install g++ or clang, then `pip install --no-deps --force-reinstall -e .`"
     try:
         library = ctypes.CDLL(str(built))  # its OpenMP is the one that torch has brought
     except OSError as error:

@@ -4,6 +4,7 @@ With a gate z it is that of x silu(z), and with groups the mean is that of each 
 `RMSNormGated` of state-spaces/mamba with norm_before_gate=False.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +16,17 @@ from bhasa.ops.rms_norm.native import native_norm
 
 def reference_norm(inputs: NormInputs) -> Tensor:
     x, weight, eps, z, groups = inputs
+    precise = torch.promote_types(x.dtype, torch.float32)
+    gated = x.to(precise) if z is None else x.to(precise) * F.silu(z.to(precise))
+    parts = gated.unflatten(-1, (groups, -1))
+    scale = torch.rsqrt(parts.square().mean(-1, keepdim=True) + eps)  # (..., groups, 1)
+    normed: Tensor = (parts * scale).flatten(-2) * weight.to(precise)
+    return normed.to(x.dtype)
+
+
+def torch_norm(inputs: NormInputs) -> Tensor:
+    """By torch's own RMSNorm."""
+    x, weight, eps, z, groups = inputs
     if z is not None:
         x = x * F.silu(z)
     if groups == 1:
@@ -24,7 +36,11 @@ def reference_norm(inputs: NormInputs) -> Tensor:
 
 
 BACKENDS: Backends[Norm] = Backends(
-    native=Implementation(native_norm, missing), reference=Implementation(reference_norm)
+    "rms_norm",
+    instead={"triton": "chunked"},
+    native=Implementation(native_norm, missing),
+    chunked=Implementation(torch_norm),
+    reference=Implementation(reference_norm),
 )
 
 

@@ -15,19 +15,28 @@ from torch.nn import functional as F
 from bhasa.ops import segments
 from bhasa.ops.backends import Backends, Implementation
 from bhasa.ops.native import missing
+from bhasa.ops.native.structures import MAX_STATES
 from bhasa.ops.selective_scan.chunked import chunked_scan
 from bhasa.ops.selective_scan.interface import Scan, ScanInputs
 from bhasa.ops.selective_scan.native import native_scan
 from bhasa.ops.selective_scan.reference import reference_scan
-from bhasa.ops.triton_support import TRITON_IS_USABLE
 from bhasa.ops.triton_support import missing as triton_missing
 
-BACKENDS: Backends[Scan] = Backends(native=Implementation(native_scan, missing))
-if TRITON_IS_USABLE:
-    from bhasa.ops.selective_scan.triton_op import triton_scan
 
-    BACKENDS["triton"] = Implementation(triton_scan, triton_missing)
-BACKENDS.update(chunked=Implementation(chunked_scan), reference=Implementation(reference_scan))
+def triton_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
+    from bhasa.ops.selective_scan import triton_op  # takes a while, and Triton may not be installed
+
+    return triton_op.triton_scan(inputs)
+
+
+BACKENDS: Backends[Scan] = Backends(
+    "selective_scan",
+    size="d_state",
+    native=Implementation(native_scan, missing, limit=MAX_STATES),
+    triton=Implementation(triton_scan, triton_missing),
+    chunked=Implementation(chunked_scan),
+    reference=Implementation(reference_scan),
+)
 
 
 def selective_scan(
@@ -59,7 +68,7 @@ def selective_scan(
     if initial_state is None:
         initial_state = A.new_zeros(x.shape[0], *A.shape)
     keep = None if segment_ids is None else ~segments.starts(segment_ids)
-    scan = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype)].compute
+    scan = BACKENDS[BACKENDS.resolve(backend, x.device, x.dtype, A.shape[1])].compute
     return scan(ScanInputs(x, dt, A, B, C, D, z, dt_bias, initial_state.to(precise), keep))
 
 

@@ -1,4 +1,4 @@
-"""The Triton scan as an operator of torch: `triton.py` beside this file is the text to read."""
+"""The Triton scan as an operator of torch: `triton_kernels.py` beside this file is the text to read."""
 
 import torch
 from torch import Tensor

@@ -24,6 +24,7 @@ from bhasa.ops.ssd.native import native_ssd
 from bhasa.ops.ssd.reference import reference_ssd
 
 BACKENDS: Backends[Ssd] = Backends(
+    "ssd",
     native=Implementation(native_ssd, missing),
     chunked=Implementation(chunked_ssd),
     reference=Implementation(reference_ssd),
