@@ -300,3 +300,31 @@ def test_the_loss_of_an_adapted_model_never_holds_all_logits_and_is_the_plain_on
     ):
         assert expected.any(), name
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("rank", "alpha"), [(3, 6.0), (3, 1.5), (2, 6.0)])
+def test_alpha_over_rank_scales_what_is_added(base, model, lora, rank, alpha):
+    adapted = adapters.attach(model, lora(rank=rank, alpha=alpha, targets=("in_proj",)), seed=0)
+    layer = model.backbone.layers[1].mixer.in_proj
+    A, B = (matrix["default"].weight for matrix in (layer.lora_A, layer.lora_B))
+    B.normal_(generator=torch.Generator().manual_seed(0))
+    expected = bundle.load(base).backbone.layers[1].mixer.in_proj.weight + alpha / rank * B @ A
+    torch.testing.assert_close(adapters.merge(adapted).backbone.layers[1].mixer.in_proj.weight, expected)
+
+
+@torch.no_grad()
+def test_dropout_drops_its_share_of_an_adapter_s_inputs_in_training_alone(model, lora, ids):
+    adapters.attach(model, lora(dropout=0.25, targets=("in_proj",)), seed=0)
+    layer = model.backbone.layers[0].mixer.in_proj
+    layer.lora_B["default"].weight.fill_(1.0)
+    seen = []
+    layer.lora_A["default"].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    torch.manual_seed(0)
+    model.train()(ids)
+    model.eval()(ids)
+    trained, evaluated = seen
+    assert (trained == 0).float().mean() == pytest.approx(0.25, abs=0.05)
+    kept = trained != 0
+    torch.testing.assert_close(trained[kept], evaluated[kept] / 0.75)
+    assert (evaluated != 0).all()
