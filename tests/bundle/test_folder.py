@@ -9,6 +9,9 @@ from safetensors.torch import load_file, save_file
 from bhasa import bundle
 from bhasa.cards import describe_layers
 from bhasa.errors import UserError
+from bhasa.inference import native
+from bhasa.inference.config import SamplingConfig
+from bhasa.inference.generate import Decoder
 from bhasa.model.config import AttentionConfig, ModelConfig
 from bhasa.model.language_model import build
 from bhasa.tokens import bpe
@@ -125,6 +128,30 @@ def test_half_precision_files_are_loaded_as_float32(folder, dtype):
     assert torch.equal(
         model.backbone.layers[0].mixer.A_log, tensors["backbone.layers.0.mixer.A_log"].to(dtype).float()
     )
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.no_grad()
+def test_projections_in_half_precision_give_what_autocast_does(tmp_path, tokenizer, changes, dtype):
+    bundle.save(tmp_path / "model", make(**changes), tokenizer=tokenizer, provenance={})
+    half, whole = bundle.load(tmp_path / "model", dtype=dtype), bundle.load(tmp_path / "model")
+    ids = torch.randint(280, (2, 19), generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=dtype):
+        (found, state), (expected, _) = half(ids), whole(ids)
+        assert torch.equal(found, expected)
+        decoder = Decoder(half)
+        decoder.feed([1, 2])
+        assert len(list(decoder.write(SamplingConfig(max_new_tokens=3)))) == 3
+        after, _ = half.step(ids[:, 0], state)
+        torch.testing.assert_close(after, half(ids[:, :1], state)[0][:, 0], rtol=2e-2, atol=2e-2)
+    rounded = {name for name, p in half.named_parameters() if p.dtype == dtype}
+    assert rounded
+    assert all(
+        ".layers." in name and name.endswith(("_proj.weight", "fc1.weight", "fc2.weight")) for name in rounded
+    )
+    assert {p.dtype for name, p in half.named_parameters() if name not in rounded} == {torch.float32}
+    assert "not plain float32" in native.missing(half)
 
 
 def truncate(path):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
+from torch import nn
 
 from bhasa import journal
 from bhasa.bundle import reading
@@ -66,12 +67,25 @@ def copy_files(source: Path, target: Path, names: tuple[str, ...]) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def load(folder: Path, device: str | torch.device = "cpu", *, backend: str = "auto") -> LanguageModel:
-    """The model of a folder, in evaluation mode."""
+def load(
+    folder: Path,
+    device: str | torch.device = "cpu",
+    *,
+    backend: str = "auto",
+    dtype: torch.dtype = torch.float32,
+) -> LanguageModel:
+    """The model of a folder, in evaluation mode, in float32 whatever the file has.
+
+    `dtype` is that of the projections inside the layers alone, which are most of a model. With one in half
+    precision a model runs under autocast to it, and gives there what the float32 model does, to the bit.
+    """
     config, tensors = reading.read(folder)
     model = outline(config, backend)
-    # A file may be in half precision; the parameters here are float32 under every precision.
-    tensors = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
+    projections = {f"{name}.weight" for name, m in model.named_modules() if isinstance(m, nn.Linear)} - {HEAD}
+    tensors = {
+        name: tensor.to(dtype if name in projections else torch.float32).contiguous()
+        for name, tensor in tensors.items()
+    }
     if config.tie_embeddings:
         tensors[HEAD] = tensors[EMBEDDINGS]
     model.load_state_dict(tensors, assign=True)
