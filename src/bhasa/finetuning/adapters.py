@@ -31,7 +31,8 @@ TOLERANCE = 1e-5
 
 A merged weight is rounded once more than what it stands for, by 2^-24 of itself, at random; in the mean over
 the tokens of a few rows that was at most 1.2e-7, one unit of a float32 loss, at up to 48 layers or a width of
-1,024. This is 80 times as much, and less than one bypassed adapter does.
+1,024. This is 80 times as much, and a third of what bypassing the least of 16 adapters (dt_proj of one layer)
+did after an epoch with the default model; most did a hundred times that.
 """
 
 
