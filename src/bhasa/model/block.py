@@ -37,7 +37,7 @@ class Block(nn.Module):
         self.mixer = MIXERS[mixer].load()(config, backend)
         self.norm2 = build_norm(config, backend) if config.mlp_after_mixer else None
         self.mlp = GatedMLP(config) if config.mlp_after_mixer else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout, self.dropout2 = nn.Dropout(config.dropout), nn.Dropout(config.dropout)
 
     def forward(
         self,
@@ -57,5 +57,5 @@ class Block(nn.Module):
     def _add(self, residual: Tensor, mixed: Tensor) -> Tensor:
         residual = residual + self.dropout(mixed)
         if self.norm2 is not None and self.mlp is not None:
-            residual = residual + self.dropout(self.mlp(self.norm2(residual)))
+            residual = residual + self.dropout2(self.mlp(self.norm2(residual)))
         return residual

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from bhasa.errors import BhasaError
 from bhasa.hardware import HardwareProfile
 from bhasa.model.language_model import LanguageModel
-from bhasa.randomness import derive
 from bhasa.tokens.loader import Batch
 from bhasa.training.config import TrainingConfig
+from bhasa.training.dropout import drop_by_row, keyed
 from bhasa.training.objective import NextToken, Objective
 from bhasa.training.optimizer import build_optimizer
 from bhasa.training.strategy import SingleProcess, Strategy
@@ -85,6 +85,7 @@ class Stepper:
         self.model, self.hardware, self.seed = model, hardware, seed
         self.objective, self.strategy = objective, strategy
         self.clip_norm = config.clip_norm
+        self.dropouts = drop_by_row(model)
         self.module = strategy.wrap(model)
         """What is called to compute `model`'s loss."""
         self.optimizer = build_optimizer(model.named_parameters(), config)
@@ -98,11 +99,13 @@ class Stepper:
         mine = list(parts(batches, step, sequences, self.hardware.micro_batch, own))
         weight = int(self.strategy.sum(torch.tensor(sum(map(self.objective.weight, mine)))))
         total = torch.zeros((), device=self.device)
-        for micro_step, part in enumerate(mine):
-            torch.manual_seed(derive(self.seed, "dropout", step, micro_step))
-            # The gradients are averaged over the processes, where they are to be added.
-            loss = self.loss_sum(part) / (weight / self.strategy.world)
-            self.scaler.scale(loss).backward()
+        first = own.start
+        for part in mine:
+            rows = range(first, first := first + len(part.inputs))
+            with keyed(self.dropouts, self.seed, step, rows, self.device):
+                # The gradients are averaged over the processes, where they are to be added.
+                loss = self.loss_sum(part) / (weight / self.strategy.world)
+                self.scaler.scale(loss).backward()
             total += loss.detach()
         total = self.strategy.sum(total) / self.strategy.world
         scaled = cast(torch.optim.Optimizer, self.optimizer)  # no more than this is asked of it
