@@ -48,8 +48,6 @@ def main() -> None:
         if explained is None or "--debug" in sys.argv:
             raise
         _fail(*explained)
-    finally:
-        _flush()
 
 
 def _app() -> typer.Typer:
@@ -90,11 +88,3 @@ def _fail(message: str, code: int) -> NoReturn:
         # DVC clears a stage's outputs before it starts the stage.
         print("`make reset` brings back the last commit's params, outputs and reports", file=sys.stderr)
     sys.exit(code)
-
-
-def _flush() -> None:
-    """Write out what is left; a reader that is gone, such as `head -1`, is no error."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again when it exits
