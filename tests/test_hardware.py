@@ -8,7 +8,7 @@ from bhasa.hardware import HardwareProfile, machine
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
 def test_a_device_that_is_not_there_is_an_error_that_names_those_that_are():
     profile = HardwareProfile(device="cuda", precision="fp16", micro_batch=1)
-    with pytest.raises(UserError, match="device is 'cuda', this machine has: cpu"):
+    with pytest.raises(UserError, match="device: found 'cuda', this machine has: cpu"):
         profile.prepare()
 
 

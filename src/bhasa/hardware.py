@@ -61,8 +61,7 @@ class HardwareProfile(Config):
         if not available[self.device]:
             there = ", ".join(name for name, is_there in available.items() if is_there)
             raise UserError(
-                f"hardware.profile: its device is '{self.device}', this machine has: {there}; "
-                "choose another, e.g. `dvc exp run -S hardware.profile=cpu`"
+                f"device: found '{self.device}', this machine has: {there}; choose another hardware profile"
             )
 
     def kernels(self, model: "LanguageModel | None" = None) -> dict[str, str]:

@@ -47,7 +47,7 @@ def test_nan_misses_every_gate(exact: bool) -> None:
 def test_a_gate_names_figure_limit_and_key() -> None:
     comparison = compare(LOGITS, LOGITS + 1, IDS)
     (miss,) = missed_gates(comparison, ExportConfig(max_logit_difference=0.5), exact=True)
-    assert miss == "max_logit_difference is 0.721, params.yaml allows 0.5 (export.max_logit_difference)"
+    assert miss == "max_logit_difference is 0.721, allowed is 0.5"
 
 
 def test_the_prompt_is_the_start_of_the_first_document_long_enough(

@@ -99,7 +99,7 @@ def test_a_missed_gate_names_it_and_leaves_the_earlier_export(
     export(ONNX_ONLY, source, documents, tmp_path)
     before = journal.sha256_folder(tmp_path)
     strict = CONFIG.model_copy(update={"int8_max_kl": 1e-12, "targets": ("onnx", "onnx-int8")})
-    message = r"onnx-int8: int8_max_kl is [\d.e-]+, params.yaml allows 1e-12 \(export.int8_max_kl\)"
+    message = r"onnx-int8: int8_max_kl is [\d.e-]+, allowed is 1e-12"
     with pytest.raises(BhasaError, match=message) as caught:
         export(strict, source, documents, tmp_path)
     assert caught.value.exit_code == 1

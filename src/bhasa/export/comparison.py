@@ -94,7 +94,7 @@ def compare(source: Logits, target: Logits, ids: list[int]) -> Comparison:
 
 
 def missed_gates(comparison: Comparison, config: ExportConfig, *, exact: bool) -> list[str]:
-    """The gates of params.yaml that a target misses, each as a sentence; a NaN misses all of them."""
+    """The gates of `config` that a target misses, each as a sentence; a NaN misses all of them."""
     gates = {"max_logit_difference": comparison.relative_logit_difference}
     if not exact:
         gates = {
@@ -102,7 +102,7 @@ def missed_gates(comparison: Comparison, config: ExportConfig, *, exact: bool) -
             "int8_max_perplexity_increase": comparison.perplexity_increase,
         }
     return [
-        f"{gate} is {figure:.3g}, params.yaml allows {getattr(config, gate):g} (export.{gate})"
+        f"{gate} is {figure:.3g}, allowed is {getattr(config, gate):g}"
         for gate, figure in gates.items()
         if not figure <= getattr(config, gate)
     ]

@@ -120,7 +120,7 @@ def _require(misses: list[str]) -> None:
         raise BhasaError(
             "export missed a gate, and nothing was published:\n  "
             + "\n  ".join(misses)
-            + "\nleave the target out of export.targets, or allow more in params.yaml if that is acceptable"
+            + "\nleave the target out of export.targets in params.yaml, or allow more there"
         )
 
 

@@ -71,8 +71,8 @@ def require_special_tokens(tokenizer: Tokenizer, required: Sequence[int]) -> Non
         name = SPECIAL_TOKENS[token]
         if (found := tokenizer.token_to_id(name)) != token:
             raise UserError(
-                f"tokenizer.json: {name}: found id {found}, expected {token}; take the model over with "
-                "pretrain.init_from, which gives it ours, and use the folder that `dvc repro` writes"
+                f"tokenizer.json: {name}: found id {found}, expected {token}; the model is from "
+                "elsewhere: use the folder that pretrain.init_from makes of it"
             )
 
 

@@ -70,9 +70,9 @@ def require_memory(parameters: int, device: str) -> None:
     needed, there = 4 * 4 * parameters, _memory_bytes(device)
     if needed > there:
         raise UserError(
-            f"model.size: training {parameters:,} parameters takes more than {needed / 1e9:.1f} GB of "
-            f"memory, {device} has {there / 1e9:.1f} GB; choose a smaller model.size or "
-            "tokenize.vocab_size, or a larger machine"
+            f"training {parameters:,} parameters takes more than {needed / 1e9:.1f} GB of "
+            f"memory, {device} has {there / 1e9:.1f} GB; choose a smaller model "
+            "or vocabulary, or a larger machine"
         )
 
 

@@ -140,7 +140,7 @@ class Stepper:
         if not (math.isfinite(loss) and math.isfinite(norm)) and not overflow_is_expected:
             raise BhasaError(
                 f"step {step}: loss {loss}, gradient norm {norm}: not finite, so the weights were left as "
-                "they were; lower this stage's learning_rate and run again"
+                "they were; lower the learning rate and run again"
             )
 
     def _refuse_exhausted_scale(self, step: int) -> None:
@@ -148,6 +148,6 @@ class Stepper:
         if self.scaler.get_scale() < 1:
             raise BhasaError(
                 f"step {step}: the gradient is not finite at any fp16 loss scale down to 1, so the weights "
-                "were left as they were; lower this stage's learning_rate, or choose a hardware.profile "
+                "were left as they were; lower the learning rate, or choose a hardware profile "
                 "whose precision is bf16 or fp32, and run again"
             )
