@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from bhasa.dataset import ROLES, SPLITS
+
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 FILES = sorted((SRC / "bhasa").rglob("*.py"))
@@ -35,6 +37,7 @@ HEAVY = {
 MUST_NOT_KNOW = {
     "errors": {"bhasa"},
     "progress": {"bhasa"},
+    "dataset": {"bhasa"},
     "journal": {"bhasa.params", "bhasa.tracking"},
     "ops": {"bhasa.model", "bhasa.bundle", "bhasa.journal"},
     "model": {"bhasa.training", "bhasa.tokens", "bhasa.documents", "bhasa.bundle", "bhasa.journal"},
@@ -177,6 +180,16 @@ def test_arrows_never_turn_back(path: Path) -> None:
     assert {
         name for name in known for wrong in forbidden if name == wrong or name.startswith(f"{wrong}.")
     } == set()
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if local(p) != "dataset.py"], ids=local)
+def test_what_documents_write_and_tokens_read_is_spelt_out_in_one_place(path: Path) -> None:
+    """Neither may import the other, so both would be tempted to repeat it."""
+    spelt: set[object] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Tuple | ast.List):
+            spelt.add(tuple(item.value for item in node.elts if isinstance(item, ast.Constant)))
+    assert spelt & {SPLITS, ROLES} == set()
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if local(p).startswith("stages/")], ids=local)

@@ -1,18 +1,25 @@
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhasa.documents.config import FolderSource, IngestConfig
-from bhasa.documents.corpus import Account, Corpus
-from bhasa.documents.files import InputFile, Outcome
+from bhasa.dataset import SPLITS, Document
+from bhasa.documents import corpus as corpus_module
+from bhasa.documents.accounts import Account, Accounts
+from bhasa.documents.config import FolderConfig, IngestConfig
+from bhasa.documents.corpus import Corpus
+from bhasa.documents.records import Outcome
 from bhasa.documents.report import make_report
-from bhasa.documents.sources import list_files
+from bhasa.documents.sources import open_source
+from bhasa.documents.sources.files import InputFile
 
 SOURCES = [{"kind": "folder", "path": "raw"}]
 CHAT = json.dumps({"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]})
@@ -27,21 +34,33 @@ def file(name: str, content: bytes | str) -> InputFile:
     return InputFile(name, len(content), partial(bytes, content))
 
 
+@contextmanager
+def opened(**values: object) -> Iterator[Corpus]:
+    with tempfile.TemporaryDirectory() as folder, Corpus(config(**values), Path(folder, "spool")) as corpus:
+        yield corpus
+
+
 def add_all(corpus: Corpus, *files: InputFile) -> list[Account]:
     return [corpus.add(file) for file in files]
 
 
+def documents_of(corpus: Corpus) -> list[Document]:
+    return [document for split in SPLITS for document in corpus.documents(split)]
+
+
 def test_each_outcome() -> None:
-    accounts = add_all(
-        Corpus(config()),
-        file("raw/a.txt", "a text\r\n"),
-        file("raw/b.md", "a text   \n\n"),
-        file("raw/c.txt", "ab"),
-        file("raw/d.xyz", "a text"),
-        file("raw/e.txt", b"\0\1\2"),
-        file("raw/f.jsonl", f"{CHAT}\n{{\n"),
-        file("raw/g.jsonl", CHAT),
-    )
+    with opened() as corpus:
+        accounts = add_all(
+            corpus,
+            file("raw/a.txt", "a text\r\n"),
+            file("raw/b.md", "a text   \n\n"),
+            file("raw/c.txt", "ab"),
+            file("raw/d.xyz", "a text"),
+            file("raw/e.txt", b"\0\1\2"),
+            file("raw/f.jsonl", f"{CHAT}\n{{\n"),
+            file("raw/g.jsonl", CHAT),
+            file("raw/h.jsonl", "{\n[1]\n"),
+        )
     assert [(account.outcome.value, account.reason, account.details) for account in accounts] == [
         ("kept", "", ()),
         ("duplicate", "equal text", ("same as raw/a.txt",)),
@@ -50,13 +69,31 @@ def test_each_outcome() -> None:
         ("quarantined", "binary data", ()),
         ("kept", "", ("line 2: not JSON",)),
         ("duplicate", "equal text", ("same as earlier conversations",)),
+        ("quarantined", "no line is a conversation", ("line 1: not JSON", "line 2: no 'messages'")),
+    ]
+
+
+def test_many_broken_parts_are_counted_and_some_named() -> None:
+    with opened() as corpus:
+        account = corpus.add(file("raw/a.jsonl", CHAT + "\n{" * 100))
+    assert account.details[:2] == ("line 2: not JSON", "line 3: not JSON")
+    assert account.details[20:] == ("80 more",)
+
+
+def test_a_text_that_no_row_can_hold_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus_module, "MAX_TEXT_BYTES", 5)
+    with opened() as corpus:
+        accounts = add_all(corpus, file("raw/a.txt", "four"), file("raw/b.txt", "fives"))
+    assert [(a.outcome.value, a.reason) for a in accounts] == [
+        ("kept", ""),
+        ("quarantined", "longer than one document may be"),
     ]
 
 
 def test_a_document_says_what_it_is() -> None:
-    corpus = Corpus(config())
-    corpus.add(file("raw/a.py", "x = 'caf\u00e9'"))
-    (document,) = corpus.documents.values()
+    with opened() as corpus:
+        corpus.add(file("raw/a.py", "x = 'caf\u00e9'"))
+        (document,) = documents_of(corpus)
     assert document.text == "x = 'caf\u00e9'\n"
     assert (document.source, document.language, document.media_type) == (
         "raw/a.py",
@@ -64,30 +101,61 @@ def test_a_document_says_what_it_is() -> None:
         "text/x-python",
     )
     assert document.bytes == len(document.text) + 1
+    assert document.group == document.id
     assert json.loads(document.meta) == {"encoding": "utf-8"}
 
 
-def test_pairs_are_on_their_documents_side_and_the_cap_holds() -> None:
-    corpus = Corpus(config(validation_fraction=0.25, test_fraction=0.25))
+def add_modules(corpus: Corpus) -> None:
     for n in range(40):
         code = f'def f{n}(x):\n    """Return the number {n} in a roundabout way."""\n'
         corpus.add(file(f"raw/m{n}.py", code))
-    documents, chat = corpus.document_splits(), corpus.chat_splits()
-    for split, conversations in chat.items():
-        modules = {document.source.removeprefix("raw/").removesuffix(".py") for document in documents[split]}
-        assert conversations
-        assert {c.messages[0][1].split("`")[1].split(".")[0] for c in conversations} <= modules
-    capped = Corpus(
-        config(validation_fraction=0.25, test_fraction=0.25, chat={"max_pairs": 7}), corpus.documents
-    )
-    chosen = {c.id for conversations in capped.chat_splits().values() for c in conversations}
+    corpus.make_pairs()
+
+
+def test_pairs_are_on_their_documents_side_and_the_cap_holds() -> None:
+    fractions = {"validation_fraction": 0.25, "test_fraction": 0.25}
+    with opened(**fractions) as corpus:
+        add_modules(corpus)
+        chat = {split: list(corpus.conversations(split)) for split in SPLITS}
+        for split, conversations in chat.items():
+            sources = (document.source for document in corpus.documents(split))
+            modules = {source.removeprefix("raw/").removesuffix(".py") for source in sources}
+            assert conversations
+            assert {c.messages[0][1].split("`")[1].split(".")[0] for c in conversations} <= modules
+            assert [c.id for c in conversations] == sorted(c.id for c in conversations)
+        assert corpus.count_conversations() == {split: len(rows) for split, rows in chat.items()}
+    with opened(**fractions, chat={"max_pairs": 7}) as capped:
+        add_modules(capped)
+        chosen = {c.id for split in SPLITS for c in capped.conversations(split)}
     assert chosen == set(sorted(c.id for conversations in chat.values() for c in conversations)[:7])
 
 
 def test_conversations_in_files_are_kept_whatever_the_cap() -> None:
-    corpus = Corpus(config(chat={"max_pairs": 0}))
-    corpus.add(file("raw/a.jsonl", CHAT))
-    assert sum(map(len, corpus.chat_splits().values())) == 1
+    with opened(chat={"max_pairs": 0}) as corpus:
+        corpus.add(file("raw/a.jsonl", CHAT))
+        corpus.make_pairs()
+        assert sum(corpus.count_conversations().values()) == 1
+
+
+def test_a_pair_that_a_file_has_too_counts_once_and_stays_the_files() -> None:
+    with opened() as corpus:
+        add_modules(corpus)
+        pairs = [c for split in SPLITS for c in corpus.conversations(split)]
+    lines = [
+        json.dumps({"messages": [{"role": role, "content": content} for role, content in pair.messages]})
+        for pair in pairs
+    ]
+    with opened(chat={"max_pairs": 0}) as corpus:
+        corpus.add(file("raw/talk.jsonl", "\n".join(lines)))
+        add_modules(corpus)
+        assert {c.id for split in SPLITS for c in corpus.conversations(split)} == {c.id for c in pairs}
+
+
+def test_the_spool_is_gone_after_the_block(tmp_path: Path) -> None:
+    with Corpus(config(), tmp_path / "spool") as corpus:
+        corpus.add(file("raw/a.txt", "a text"))
+        assert (tmp_path / "spool").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 TEXTS = st.sampled_from(["same text", "same text\r\n", "other text", "x", "", "   \n"]) | st.text(max_size=30)
@@ -107,15 +175,28 @@ def test_every_file_has_exactly_one_outcome(tree: dict[str, bytes]) -> None:
         raw.mkdir()
         for name, content in (tree | {"always.txt": b"always there"}).items():
             (raw / name).write_bytes(content)
-        source = FolderSource(kind="folder", path=str(raw))
-        corpus = Corpus(config())
-        accounts = add_all(corpus, *list_files(source, max_file_bytes=len(CHAT)))
-        report = make_report([(source, accounts)], corpus.document_splits(), corpus.chat_splits())
+        source = FolderConfig(kind="folder", path=str(raw))
+        listed = Path(folder, "accounts.parquet")
+        with opened() as corpus:
+            accounts = []
+            with Accounts(listed) as accounted:
+                for partition in open_source(source, max_file_bytes=len(CHAT)).partitions():
+                    accounts.append(corpus.add(partition))
+                    accounted.add(0, accounts[-1])
+            report = make_report([source], accounted, corpus.count_documents(), corpus.count_conversations())
+            documents = documents_of(corpus)
+        rows = pq.read_table(listed).to_pylist()
         expected = sorted(f"raw/{name}" for name in tree | {"always.txt": b""})
 
     files = report["files"]
     assert files["in"] == len(expected) == sum(files[outcome.value] for outcome in Outcome)
-    assert [entry["source"] for entry in report["sources"][0]["listed"]] == expected
+    assert [row["source"] for row in rows] == expected
+    assert [(row["outcome"], row["reason"], tuple(row["details"])) for row in rows] == [
+        (account.outcome.value, account.reason, account.details) for account in accounts
+    ]
+    assert report["sources"] == [{"kind": "folder", "files": files}]
+    assert report["bytes"]["in"] == sum(row["bytes"] for row in rows)
+    assert report["bytes"]["documents"] == sum(document.bytes for document in documents)
     for counts in report["media_types"]:
         assert counts["in"] == sum(counts[outcome.value] for outcome in Outcome)
     assert all(account.reason for account in accounts if account.outcome != Outcome.KEPT)
@@ -127,7 +208,7 @@ def test_every_file_has_exactly_one_outcome(tree: dict[str, bytes]) -> None:
     kept_documents = {
         a.source for a in accounts if a.outcome == Outcome.KEPT and not a.source.endswith(".jsonl")
     }
-    assert {document.source for document in corpus.documents.values()} == kept_documents
+    assert {document.source for document in documents} == kept_documents
 
 
 @settings(deadline=None)
@@ -137,9 +218,9 @@ def test_every_file_has_exactly_one_outcome(tree: dict[str, bytes]) -> None:
 )
 def test_a_document_never_changes_side_when_others_are_added(texts: list[str], more: list[str]) -> None:
     def sides(texts: list[str]) -> dict[str, str]:
-        corpus = Corpus(config(validation_fraction=0.2, test_fraction=0.3))
-        add_all(corpus, *(file(f"raw/{n}.txt", text) for n, text in enumerate(texts)))
-        return {row.id: split for split, rows in corpus.document_splits().items() for row in rows}
+        with opened(validation_fraction=0.2, test_fraction=0.3) as corpus:
+            add_all(corpus, *(file(f"raw/{n}.txt", text) for n, text in enumerate(texts)))
+            return {row.id: split for split in SPLITS for row in corpus.documents(split)}
 
     assert sides(texts).items() <= sides(more + texts).items()
 
@@ -147,6 +228,6 @@ def test_a_document_never_changes_side_when_others_are_added(texts: list[str], m
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_first_of_equal_texts_is_kept(order: int) -> None:
     files = [file("one/x.txt", "same text"), file("two/x.txt", "same text")][::order]
-    corpus = Corpus(config())
-    add_all(corpus, *files)
-    assert [document.source for document in corpus.documents.values()] == [files[0].name]
+    with opened() as corpus:
+        add_all(corpus, *files)
+        assert [document.source for document in documents_of(corpus)] == [files[0].name]

@@ -2,7 +2,7 @@ import ast
 
 import pytest
 
-from bhasa.documents.files import Document
+from bhasa.dataset import Document
 from bhasa.documents.questions import ask, module_name
 
 CODE = '''
@@ -53,7 +53,7 @@ def _private():
 
 
 def document(text: str, source: str = "raw/tools/store.py", language: str = "python") -> Document:
-    return Document("0" * 64, source, "text/x-python", language, text, len(text), "{}")
+    return Document("0" * 64, "0" * 64, source, "text/x-python", language, text, len(text), "{}")
 
 
 def pairs(text: str, **settings: str) -> dict[str, str]:

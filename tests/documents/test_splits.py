@@ -3,8 +3,9 @@ from collections import Counter
 
 import pytest
 
+from bhasa.dataset import SPLITS
 from bhasa.documents.config import IngestConfig
-from bhasa.documents.splits import SPLITS, split_of
+from bhasa.documents.splits import split_of
 from bhasa.errors import UserError
 
 SOURCES = [{"kind": "folder", "path": "raw"}]

@@ -3,6 +3,7 @@ import json
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -49,18 +50,27 @@ def run(*sources: dict[str, object]) -> dict[str, float]:
         raw=[Path("data/raw")],
         documents=Path("out/documents"),
         chat=Path("out/chat"),
+        accounts=Path("out/accounts.parquet"),
         report=Path("out/ingest.json"),
         tracker=NullTracker(),
     )
 
 
+def accounts() -> list[dict[str, Any]]:
+    """Those of the user's files."""
+    rows = pq.read_table("out/accounts.parquet").to_pylist()
+    return [row for row in rows if not row["source"].startswith("python-library/")]
+
+
+def outcomes() -> list[tuple[str, str]]:
+    return [(row["source"], row["outcome"]) for row in accounts()]
+
+
 def test_files_and_the_library_become_documents_and_chat(raw: Path) -> None:
     metrics = run(FOLDER, LIBRARY)
     report = json.loads(Path("out/ingest.json").read_text())
-    assert report["sources"][0]["listed"] == [
-        {"source": "raw/notes.md", "outcome": "kept"},
-        {"source": "raw/tool.py", "outcome": "kept"},
-    ]
+    assert outcomes() == [("raw/notes.md", "kept"), ("raw/tool.py", "kept")]
+    assert pq.read_metadata("out/accounts.parquet").num_rows == report["files"]["in"]
     for split in ("train", "validation", "test"):
         table = pq.read_table(f"out/documents/{split}-00000.parquet")
         assert table.num_rows == metrics[f"{split}_documents"] == report["documents"][split]["documents"] > 0
@@ -78,8 +88,7 @@ def test_the_sample_that_ships_is_read_whole(workspace: Path) -> None:
     for path in shipped:
         shutil.copy(path, workspace / "data" / "raw")
     assert run(FOLDER, LIBRARY)["files_quarantined"] == 0
-    listed = json.loads(Path("out/ingest.json").read_text())["sources"][0]["listed"]
-    assert listed == [{"source": f"raw/{path.name}", "outcome": "kept"} for path in shipped]
+    assert outcomes() == [(f"raw/{path.name}", "kept") for path in shipped]
 
 
 def test_two_runs_write_the_same_bytes_wherever_they_run(
@@ -93,7 +102,7 @@ def test_two_runs_write_the_same_bytes_wherever_they_run(
     assert sha256_folder(here) == sha256_folder(elsewhere / "out")
 
 
-def test_bad_files_are_set_aside_and_the_rest_is_kept(raw: Path) -> None:
+def test_bad_files_are_set_aside_and_the_rest_is_kept(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     writer = PdfWriter()
     writer.add_blank_page(width=100, height=100)
     writer.write(blank := io.BytesIO())
@@ -104,8 +113,7 @@ def test_bad_files_are_set_aside_and_the_rest_is_kept(raw: Path) -> None:
     (raw / "cut.pdf").write_bytes(blank.getvalue()[:60])
     (raw / "odd.txt").write_bytes(b"caf\xe9")
     metrics = run(FOLDER, LIBRARY)
-    listed = json.loads(Path("out/ingest.json").read_text())["sources"][0]["listed"]
-    refused = {entry["source"]: entry["reason"] for entry in listed if entry["outcome"] == "quarantined"}
+    refused = {row["source"]: row["reason"] for row in accounts() if row["outcome"] == "quarantined"}
     assert refused == {
         "raw/blank.pdf": "PDF without text",
         "raw/cut.pdf": "broken PDF (PdfStreamError)",
@@ -113,7 +121,12 @@ def test_bad_files_are_set_aside_and_the_rest_is_kept(raw: Path) -> None:
         "raw/odd.txt": "unknown encoding",
     }
     assert metrics["files_quarantined"] == 4
-    assert [entry["outcome"] for entry in listed].count("kept") == 2
+    assert [outcome for _, outcome in outcomes()].count("kept") == 2
+    size = sum((raw / Path(name).name).stat().st_size for name in refused)
+    assert (
+        f"4 files ({size:,} bytes) could not be read; out/accounts.parquet says why"
+        in capsys.readouterr().err
+    )
 
 
 def test_only_the_library_needs_no_folder(workspace: Path) -> None:
@@ -143,8 +156,7 @@ def test_a_folder_below_a_watched_one_is_read(raw: Path) -> None:
     (raw / "part").mkdir()
     (raw / "notes.md").rename(raw / "part" / "notes.md")
     run(LIBRARY, {"kind": "folder", "path": "data/raw/part"})
-    listed = json.loads(Path("out/ingest.json").read_text())["sources"][1]["listed"]
-    assert listed == [{"source": "part/notes.md", "outcome": "kept"}]
+    assert outcomes() == [("part/notes.md", "kept")]
 
 
 def test_an_empty_folder_is_named_and_nothing_good_is_lost(raw: Path) -> None:
@@ -155,7 +167,12 @@ def test_an_empty_folder_is_named_and_nothing_good_is_lost(raw: Path) -> None:
     with pytest.raises(UserError, match="data/raw: no files there; add yours"):
         run(FOLDER, LIBRARY)
     assert sha256_folder(Path("out")) == before
-    assert sorted(path.name for path in Path("out").iterdir()) == ["chat", "documents", "ingest.json"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "accounts.parquet",
+        "chat",
+        "documents",
+        "ingest.json",
+    ]
 
 
 def test_nothing_kept_says_why_and_what_can_be_read(raw: Path) -> None:
@@ -220,7 +237,8 @@ def test_the_command_reads_params_and_writes_all_three(raw: Path, monkeypatch: p
     monkeypatch.setattr("bhasa.stages.tracked", lambda stage, params: nullcontext(NullTracker()))
     app = Typer()
     app.command()(ingest.command)
-    paths = {"params": "params.yaml", "raw": "data/raw", "documents": "d", "chat": "c", "report": "r.json"}
+    paths = {"params": "params.yaml", "raw": "data/raw", "documents": "d", "chat": "c"}
+    paths |= {"accounts": "a.parquet", "report": "r.json"}
     options = [part for name, path in paths.items() for part in (f"--{name}", path)]
     result = CliRunner().invoke(app, options, catch_exceptions=False)
     assert result.exit_code == 0

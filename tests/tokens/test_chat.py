@@ -50,8 +50,10 @@ messages = st.lists(st.builds(lambda role, content: Message(role=role, content=c
 def test_no_content_can_become_a_mark(trained: Tokenizer, talk: list[Message]) -> None:
     ids, mask = chat.render(trained, talk)
     special_tokens = [i for i in ids if i < len(SPECIAL_TOKENS)]
-    assert special_tokens == [END_OF_TEXT] + [i for m in talk for i in (chat.ROLES[m["role"]], END_OF_TURN)]
-    speakers = [chat.ROLES[m["role"]] for m in talk]
+    assert special_tokens == [END_OF_TEXT] + [
+        i for m in talk for i in (chat.ROLE_TOKENS[m["role"]], END_OF_TURN)
+    ]
+    speakers = [chat.ROLE_TOKENS[m["role"]] for m in talk]
     turn = -1
     for i, counts in zip(ids, mask, strict=True):
         turn += i in (USER, ASSISTANT, SYSTEM)

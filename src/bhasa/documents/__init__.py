@@ -1,6 +1,7 @@
 """Files to clean, de-duplicated, split documents and conversations.
 
-The way of a file: a source lists it, a reader turns its bytes into texts and conversations, cleaning and
-de-duplication decide what is kept, and the account of every file, kept or not, goes into one report.
+A file's path through ingest: a source lists it as a partition, a reader turns its bytes into records (texts
+and conversations), which are cleaned and de-duplicated and wait in a database on disk until they are split
+and written in the order of their ids. Every partition, kept or not, gets an account.
 Knows nothing of tokens or models.
 """

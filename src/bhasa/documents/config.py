@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from bhasa.params import Config
 
 
-class FolderSource(Config):
+class FolderConfig(Config):
     """A folder of the user's files."""
 
     kind: Literal["folder"]
@@ -17,7 +17,7 @@ class FolderSource(Config):
     """The folder, relative to where the command runs; everything below it is read."""
 
 
-class PythonLibrarySource(Config):
+class PythonLibraryConfig(Config):
     """The running interpreter's own source files and language reference."""
 
     kind: Literal["python-library"]
@@ -25,7 +25,7 @@ class PythonLibrarySource(Config):
     """Budget in bytes; which files fill it is decided by hash, so a larger budget only adds."""
 
 
-Source = Annotated[FolderSource | PythonLibrarySource, Field(discriminator="kind")]
+SourceConfig = Annotated[FolderConfig | PythonLibraryConfig, Field(discriminator="kind")]
 
 
 class ChatConfig(Config):
@@ -36,14 +36,14 @@ class ChatConfig(Config):
 
 
 class IngestConfig(Config):
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
     """Where documents come from; of two equal texts the first one listed is kept."""
     min_characters: Annotated[int, Field(ge=1)] = 64
     """A shorter text, after cleaning, is left out."""
-    max_file_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
+    max_file_bytes: Annotated[int, Field(ge=1, le=1 << 29)] = 32 << 20
     """A larger file is left out."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Share of the documents held out to choose by; a document's hash decides its side."""
+    """Share of the documents held out to choose by; a hash decides each one's side."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Share of the documents held out to report on."""
     chat: ChatConfig = ChatConfig()

@@ -1,113 +1,139 @@
-"""From files to the documents and conversations that are kept, and an account of each file.
+"""From partitions to the documents and conversations that are kept, and an account of each partition.
 
 A text is known by the SHA-256 of its cleaned form, so equal texts count once, wherever they come from; the
-first in the order of `sources` and of file names is the one kept. Every file gets exactly one `Account`.
+first in the order of sources and partitions is the one kept. A document's `group` decides its split. It is
+the document itself unless the record names one; a step that finds what belongs together in the whole corpus,
+such as near-duplicates, would set groups in the spool after the last `add` and before `make_pairs`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Self
 
+from bhasa.dataset import Document
+from bhasa.documents.accounts import Account
 from bhasa.documents.cleaning import clean
 from bhasa.documents.config import IngestConfig
-from bhasa.documents.files import Conversation, Document, InputFile, Outcome, Reading, Refused, Text, skipped
 from bhasa.documents.questions import ask
-from bhasa.documents.readers import Format, format_of
-from bhasa.documents.splits import SPLITS, split_of
+from bhasa.documents.records import (
+    Conversation,
+    Outcome,
+    Partition,
+    Record,
+    Refused,
+    Text,
+    quarantined,
+    skipped,
+)
+from bhasa.documents.splits import split_of
+from bhasa.documents.spool import Spool
 from bhasa.progress import progress
 
-
-@dataclass(frozen=True)
-class Account:
-    """What became of one file."""
-
-    source: str
-    outcome: Outcome
-    media_type: str
-    bytes: int
-    reason: str = ""
-    details: tuple[str, ...] = ()
-    """What it is a duplicate of; the lines of a kept file that could not be read."""
+MAX_DETAILS = 20  # of one account
+MAX_TEXT_BYTES = 900_000_000  # what the spool holds in one row
 
 
-@dataclass
 class Corpus:
-    """What is kept so far; `add` takes one file after the other."""
+    """What is kept so far, in the file `spool` until the block ends; `add` takes one partition more."""
 
-    config: IngestConfig
-    documents: dict[str, Document] = field(default_factory=dict)
-    conversations: dict[str, Conversation] = field(default_factory=dict)
+    def __init__(self, config: IngestConfig, spool: Path) -> None:
+        self.config = config
+        self._spool = Spool(spool, partial(split_of, config=config))
 
-    def add(self, file: InputFile) -> Account:
-        media_type = "unknown"
-        try:
-            if file.refusal:
-                raise file.refusal
-            form = format_of(file.name)
-            media_type = form.media_type
-            reading = form.read(file.read())
-            documents = self._documents(reading, file.name, form)
-        except Refused as refusal:
-            return Account(file.name, refusal.outcome, media_type, file.size, refusal.reason)
-        if self._keep(documents, reading.conversations):
-            return Account(file.name, Outcome.KEPT, media_type, file.size, details=tuple(reading.problems))
-        first = self.documents[documents[0].id].source if documents else "earlier conversations"
-        return Account(
-            file.name, Outcome.DUPLICATE, media_type, file.size, "equal text", (f"same as {first}",)
-        )
+    def __enter__(self) -> Self:
+        return self
 
-    def _documents(self, reading: Reading, source: str, form: Format) -> list[Document]:
-        documents = [_document(text, source, form) for text in reading.texts]
-        long_enough = [document for document in documents if len(document.text) >= self.config.min_characters]
-        if not long_enough and not reading.conversations:
-            raise skipped("shorter than min_characters")
-        return long_enough
+    def __exit__(self, *_: object) -> None:
+        self._spool.__exit__()
 
-    def _keep(self, documents: list[Document], conversations: list[Conversation]) -> bool:
-        """Add what is new; whether anything was."""
-        before = len(self.documents) + len(self.conversations)
-        for document in documents:
-            self.documents.setdefault(document.id, document)
-        for conversation in conversations:
-            self.conversations.setdefault(conversation.id, conversation)
-        return len(self.documents) + len(self.conversations) > before
+    def add(self, partition: Partition) -> Account:
+        kept, same_as = False, ""
+        whole = skipped("nothing in it")
+        parts: list[str] = []
+        more = 0
+        for record in partition.records():
+            found = record if isinstance(record, Refused) else self._keep(record, partition)
+            if found is None:
+                kept = True
+            elif isinstance(found, str):
+                same_as = same_as or found
+            elif not found.part:
+                whole = found
+            elif len(parts) < MAX_DETAILS:
+                parts.append(f"{found.part}: {found.reason}")
+            else:
+                more += 1
+        details = (*parts, f"{more} more") if more else tuple(parts)
+        return _account(partition, kept, same_as, whole, details)
 
-    def document_splits(self) -> dict[str, list[Document]]:
-        splits: dict[str, list[Document]] = {split: [] for split in SPLITS}
-        for identifier, document in sorted(self.documents.items()):
-            splits[split_of(identifier, self.config)].append(document)
-        return splits
+    def documents(self, split: str) -> Iterator[Document]:
+        """In the order of their ids."""
+        return self._spool.documents(split)
 
-    def chat_splits(self) -> dict[str, list[Conversation]]:
-        """The conversations of files, and pairs made from Python documents up to `chat.max_pairs`.
+    def conversations(self, split: str) -> Iterator[Conversation]:
+        """In the order of their ids."""
+        return self._spool.conversations(split)
 
-        A pair is on its document's side, so that fine-tuning never sees what the base model is tested on.
+    def count_documents(self) -> dict[str, tuple[int, int]]:
+        """Of each split that has any: documents and bytes."""
+        return self._spool.count_documents()
+
+    def count_conversations(self) -> dict[str, int]:
+        """Of each split that has any."""
+        return self._spool.count_conversations()
+
+    def make_pairs(self) -> None:
+        """Add question and answer pairs from Python documents, up to `chat.max_pairs`.
+
+        A pair is of its document's group, so that fine-tuning never sees what the base model is tested on.
         """
-        splits: dict[str, list[Conversation]] = {split: [] for split in SPLITS}
-        for identifier, conversation in self.conversations.items():
-            splits[split_of(identifier, self.config)].append(conversation)
-        pairs = self._pairs()
-        for identifier in sorted(pairs)[: self.config.chat.max_pairs]:
-            pair, split = pairs[identifier]
-            splits[split].append(pair)
-        return {split: sorted(conversations, key=lambda c: c.id) for split, conversations in splits.items()}
-
-    def _pairs(self) -> dict[str, tuple[Conversation, str]]:
-        pairs: dict[str, tuple[Conversation, str]] = {}
-        with progress("making chat pairs", len(self.documents), "documents") as bar:
-            for identifier, document in sorted(self.documents.items()):
+        total = sum(count for count, _ in self.count_documents().values())
+        with progress("making chat pairs", total, "documents") as bar:
+            for document in self._spool.documents():
                 for pair in ask(document, max_answer_characters=self.config.chat.max_answer_characters):
-                    if pair.id not in self.conversations:
-                        pairs.setdefault(pair.id, (pair, split_of(identifier, self.config)))
+                    self._spool.add_conversation(pair, document.group, made=True)
                 bar.advance(1)
-        return pairs
+        self._spool.drop_made(self.config.chat.max_pairs)
+
+    def _keep(self, record: Record, partition: Partition) -> Refused | str | None:
+        """None when it is new; else why it is not wanted, or the name of what it equals."""
+        if isinstance(record, Conversation):
+            return None if self._spool.add_conversation(record, record.id) else "earlier conversations"
+        document = _document(record, partition)
+        if len(document.text) < self.config.min_characters:
+            return skipped("shorter than min_characters")
+        if document.bytes > MAX_TEXT_BYTES:
+            return quarantined("longer than one document may be")
+        return self._spool.add(document)
 
 
-def _document(text: Text, source: str, form: Format) -> Document:
+def _document(text: Text, partition: Partition) -> Document:
     cleaned = clean(text.text)
     encoded = cleaned.encode()
     identifier = hashlib.sha256(encoded).hexdigest()
-    meta = json.dumps(text.meta, sort_keys=True)
-    return Document(identifier, source, form.media_type, form.language, cleaned, len(encoded), meta)
+    return Document(
+        id=identifier,
+        group=hashlib.sha256(text.group.encode()).hexdigest() if text.group else identifier,
+        source=partition.name,
+        media_type=partition.media_type,
+        language=partition.language,
+        text=cleaned,
+        bytes=len(encoded),
+        meta=json.dumps(text.meta, sort_keys=True),
+    )
+
+
+def _account(
+    partition: Partition, kept: bool, same_as: str, whole: Refused, details: tuple[str, ...]
+) -> Account:
+    account = partial(Account, partition.name, media_type=partition.media_type, bytes=partition.size)
+    if kept:
+        return account(Outcome.KEPT, details=details)
+    if same_as:
+        return account(Outcome.DUPLICATE, reason="equal text", details=(f"same as {same_as}", *details))
+    return account(whole.outcome, reason=whole.reason, details=details)

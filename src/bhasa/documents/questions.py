@@ -14,7 +14,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from bhasa.documents.files import Conversation, Document
+from bhasa.dataset import Document
+from bhasa.documents.records import Conversation
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

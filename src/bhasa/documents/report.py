@@ -1,10 +1,9 @@
-"""`ingest.json`: every file that was found, and what became of it.
+"""`ingest.json`: counts of what was found, and what became of it.
 
 Counts that experiments are compared by are mappings, which DVC shows as metrics; breakdowns are lists,
-which it passes over.
+which it passes over. The account of each single file is in `accounts.parquet`.
 
-files.in = kept + duplicate + skipped + quarantined, always. Of a folder of the user's every file is listed;
-of the Python library only those that were not kept.
+files.in = kept + duplicate + skipped + quarantined, always.
 """
 
 from __future__ import annotations
@@ -13,68 +12,61 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bhasa.documents.config import FolderSource, Source
-from bhasa.documents.corpus import Account
-from bhasa.documents.files import Conversation, Document, Outcome
+from bhasa.dataset import SPLITS
+from bhasa.documents.accounts import Accounts, Kind
+from bhasa.documents.config import SourceConfig
+from bhasa.documents.records import Outcome
 
 
 def make_report(
-    accounts: Sequence[tuple[Source, Sequence[Account]]],
-    documents: Mapping[str, Sequence[Document]],
-    chat: Mapping[str, Sequence[Conversation]],
+    sources: Sequence[SourceConfig],
+    accounts: Accounts,
+    documents: Mapping[str, tuple[int, int]],
+    chat: Mapping[str, int],
 ) -> dict[str, Any]:
-    """The report as plain JSON values; equal inputs give equal reports, key order included."""
-    everything = [account for _, of_source in accounts for account in of_source]
-    sizes = {split: _sizes(rows) for split, rows in documents.items()}
+    """The report as plain JSON values; equal inputs give equal reports, key order included.
+
+    `documents` are counts and bytes by split, `chat` conversations by split; a split without any may lack.
+    """
+    counts = accounts.count
+    sizes = {split: documents.get(split, (0, 0)) for split in SPLITS}
     return {
-        "version": 1,
-        "files": _by_outcome(everything),
-        "bytes": {
-            "in": sum(account.bytes for account in everything),
-            "documents": sum(size["bytes"] for size in sizes.values()),
-        },
-        "reasons": _reasons(everything),
+        "version": 2,
+        "files": _by_outcome(counts),
+        "bytes": {"in": accounts.bytes.total(), "documents": sum(size for _, size in sizes.values())},
+        "reasons": _reasons(accounts),
         "media_types": [
-            {"media_type": media_type}
-            | _by_outcome([account for account in everything if account.media_type == media_type])
-            for media_type in sorted({account.media_type for account in everything})
+            {"media_type": name} | _by_outcome({k: n for k, n in counts.items() if k.media_type == name})
+            for name in sorted({kind.media_type for kind in counts})
         ],
-        "documents": sizes,
-        "chat": {split: {"conversations": len(rows)} for split, rows in chat.items()},
-        "sources": [_of_source(source, of_source) for source, of_source in accounts],
+        "documents": {split: {"documents": count, "bytes": size} for split, (count, size) in sizes.items()},
+        "chat": {split: {"conversations": chat.get(split, 0)} for split in SPLITS},
+        "sources": [
+            {
+                "kind": config.kind,
+                "files": _by_outcome({k: n for k, n in counts.items() if k.source == place}),
+            }
+            for place, config in enumerate(sources)
+        ],
     }
 
 
-def _by_outcome(accounts: Sequence[Account]) -> dict[str, int]:
-    counts = Counter(account.outcome for account in accounts)
-    return {"in": len(accounts)} | {outcome.value: counts[outcome] for outcome in Outcome}
+def _by_outcome(counts: Mapping[Kind, int]) -> dict[str, int]:
+    outcomes = {outcome.value: 0 for outcome in Outcome}
+    for kind, count in counts.items():
+        outcomes[kind.outcome.value] += count
+    return {"in": sum(outcomes.values())} | outcomes
 
 
-def _reasons(accounts: Sequence[Account]) -> list[dict[str, str | int]]:
-    counts = Counter((account.outcome.value, account.reason) for account in accounts if account.reason)
+def _reasons(accounts: Accounts) -> list[dict[str, str | int]]:
+    """Files and bytes by why they were not kept."""
+    files: Counter[tuple[str, str]] = Counter()
+    sizes: Counter[tuple[str, str]] = Counter()
+    for kind, count in accounts.count.items():
+        if kind.reason:
+            files[kind.outcome.value, kind.reason] += count
+            sizes[kind.outcome.value, kind.reason] += accounts.bytes[kind]
     return [
-        {"outcome": outcome, "reason": reason, "files": files}
-        for (outcome, reason), files in sorted(counts.items())
+        {"outcome": outcome, "reason": reason, "files": count, "bytes": sizes[outcome, reason]}
+        for (outcome, reason), count in sorted(files.items())
     ]
-
-
-def _sizes(documents: Sequence[Document]) -> dict[str, int]:
-    return {"documents": len(documents), "bytes": sum(document.bytes for document in documents)}
-
-
-def _of_source(source: Source, accounts: Sequence[Account]) -> dict[str, Any]:
-    listed = [a for a in accounts if isinstance(source, FolderSource) or a.outcome != Outcome.KEPT]
-    return {
-        "kind": source.kind,
-        "files": _by_outcome(accounts),
-        "listed": [_entry(account) for account in listed],
-    }
-
-
-def _entry(account: Account) -> dict[str, Any]:
-    entry: dict[str, Any] = {"source": account.source, "outcome": account.outcome.value}
-    if account.reason:
-        entry["reason"] = account.reason
-    if account.details:
-        entry["details"] = list(account.details)
-    return entry

@@ -6,59 +6,62 @@ Rows are in the order given, and nothing of the time or the machine is written, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bhasa.documents.files import Conversation, Document
+from bhasa.dataset import Document, conversation_file, document_file
+from bhasa.documents.records import Conversation
 
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("source", pa.string()),
-        ("media_type", pa.string()),
-        ("language", pa.string()),
-        ("text", pa.string()),
-        ("bytes", pa.int64()),
-        ("meta", pa.string()),
-    ]
-)
+TYPES = {str: pa.string(), int: pa.int64()}
+SCHEMA = pa.schema([(name, TYPES[kind]) for name, kind in get_type_hints(Document).items()])
 SHARD_BYTES = 256 << 20  # of text, before compression
 ROW_GROUP_BYTES = 16 << 20  # what a reader holds in memory at a time
 
 
-def write_documents(folder: Path, splits: Mapping[str, list[Document]]) -> None:
-    """`<split>-00000.parquet` and on; an empty split is one file without rows."""
-    folder.mkdir()
+def write_documents(folder: Path, splits: Mapping[str, Iterable[Document]]) -> None:
+    """The files of each split, into a folder that exists; an empty split is one file without rows."""
     for split, documents in splits.items():
-        for number, shard in enumerate(_batches(documents, SHARD_BYTES)):
-            path = folder / f"{split}-{number:05d}.parquet"
+        for number, groups in groupby(_numbered(documents), key=itemgetter(0)):
+            path = folder / document_file(split, number)
             with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-                for group in _batches(shard, ROW_GROUP_BYTES):
+                for _, group in groups:
                     writer.write_table(pa.Table.from_pylist([asdict(document) for document in group], SCHEMA))
 
 
-def _batches(documents: list[Document], limit: int) -> Iterator[list[Document]]:
-    """Runs of documents of at least `limit` bytes together, the last one shorter; at least one run."""
-    batch: list[Document] = []
+def _numbered(documents: Iterable[Document]) -> Iterator[tuple[int, list[Document]]]:
+    """Row groups, each with the number of its file; a file takes groups until it has `SHARD_BYTES`."""
+    number, size = 0, 0
+    for group in _row_groups(documents):
+        if size >= SHARD_BYTES:
+            number, size = number + 1, 0
+        yield number, group
+        size += sum(document.bytes for document in group)
+
+
+def _row_groups(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Runs of documents of at least `ROW_GROUP_BYTES` together, the last one shorter; at least one run."""
+    group: list[Document] = []
     size = 0
     for document in documents:
-        if size >= limit:
-            yield batch
-            batch, size = [], 0
-        batch.append(document)
+        if size >= ROW_GROUP_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(document)
         size += document.bytes
-    yield batch
+    yield group
 
 
-def write_conversations(folder: Path, splits: Mapping[str, list[Conversation]]) -> None:
-    """`<split>.jsonl`, one conversation a line."""
-    folder.mkdir()
+def write_conversations(folder: Path, splits: Mapping[str, Iterable[Conversation]]) -> None:
+    """A file for each split, into a folder that exists."""
     for split, conversations in splits.items():
-        with (folder / f"{split}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+        with (folder / conversation_file(split)).open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(_line(conversation) for conversation in conversations)
 
 

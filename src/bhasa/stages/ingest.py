@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +12,9 @@ import typer
 from bhasa.errors import UserError
 
 if TYPE_CHECKING:
+    from bhasa.documents.accounts import Accounts
     from bhasa.documents.config import IngestConfig
-    from bhasa.documents.corpus import Account, Corpus
+    from bhasa.documents.corpus import Corpus
     from bhasa.tracking import Tracker
 
 
@@ -21,7 +23,10 @@ def command(
     raw: Annotated[list[Path], typer.Option(help="Folder that folder sources may read; repeat for more.")],
     documents: Annotated[Path, typer.Option(help="Folder to write: Parquet files per split.")],
     chat: Annotated[Path, typer.Option(help="Folder to write: JSON lines of conversations per split.")],
-    report: Annotated[Path, typer.Option(help="File to write: what became of every input file.")],
+    accounts: Annotated[
+        Path, typer.Option(help="File to write: what became of each input file, as Parquet.")
+    ],
+    report: Annotated[Path, typer.Option(help="File to write: counts of all that, as JSON.")],
 ) -> None:
     """Read, clean, de-duplicate and split the user's files and the Python library."""
     from bhasa.documents.config import IngestConfig
@@ -29,33 +34,59 @@ def command(
 
     config = IngestConfig.load(params, "ingest")
     with tracked("ingest", params) as tracker:
-        run(config, raw=raw, documents=documents, chat=chat, report=report, tracker=tracker)
+        run(
+            config,
+            raw=raw,
+            documents=documents,
+            chat=chat,
+            accounts=accounts,
+            report=report,
+            tracker=tracker,
+        )
 
 
 def run(
-    config: IngestConfig, *, raw: Sequence[Path], documents: Path, chat: Path, report: Path, tracker: Tracker
+    config: IngestConfig,
+    *,
+    raw: Sequence[Path],
+    documents: Path,
+    chat: Path,
+    accounts: Path,
+    report: Path,
+    tracker: Tracker,
 ) -> dict[str, float | int | str]:
-    """Write the folders `documents` and `chat` and the file `report`; the report's counts.
+    """Write the folders `documents` and `chat` and the files `accounts` and `report`; the report's counts.
 
     Raises `UserError`, and writes nothing, when there is too little to train, test and tune on.
     """
+    from bhasa.dataset import SPLITS
+    from bhasa.documents.accounts import Accounts
     from bhasa.documents.corpus import Corpus
     from bhasa.documents.report import make_report
     from bhasa.documents.tables import write_conversations, write_documents
     from bhasa.journal import publish, require_space, write_json
 
     _check_folders(config, raw)
-    corpus = Corpus(config)
-    accounts = _read_all(config, corpus)
-    splits, chat_splits = corpus.document_splits(), corpus.chat_splits()
-    values = make_report(list(zip(config.sources, accounts, strict=True)), splits, chat_splits)
-    _check_not_empty(values)
-
-    require_space(documents, 2 * values["bytes"]["documents"], "writing the documents")
-    with publish(documents) as documents_draft, publish(chat) as chat_draft:
-        write_documents(documents_draft, splits)
-        write_conversations(chat_draft, chat_splits)
+    with (
+        publish(documents) as documents_draft,
+        publish(chat) as chat_draft,
+        publish(accounts) as accounts_draft,
+    ):
+        documents_draft.mkdir()
+        chat_draft.mkdir()
+        # In the draft, so on the disk that must hold the documents too, and gone whenever the draft is.
+        with Corpus(config, documents_draft / "spool.sqlite") as corpus:
+            with Accounts(accounts_draft) as accounted:
+                _read_all(config, corpus, accounted)
+            corpus.make_pairs()
+            sizes, conversations = corpus.count_documents(), corpus.count_conversations()
+            values = make_report(config.sources, accounted, sizes, conversations)
+            _check_not_empty(values)
+            require_space(documents, 2 * values["bytes"]["documents"], "writing the documents")
+            write_documents(documents_draft, {split: corpus.documents(split) for split in SPLITS})
+            write_conversations(chat_draft, {split: corpus.conversations(split) for split in SPLITS})
     write_json(report, values)
+    _say_what_could_not_be_read(values, accounts)
 
     metrics = _metrics(values)
     tracker.log_metrics(metrics)
@@ -63,29 +94,25 @@ def run(
     return dict(metrics)
 
 
-def _read_all(config: IngestConfig, corpus: Corpus) -> list[list[Account]]:
-    from bhasa.documents.sources import list_files
+def _read_all(config: IngestConfig, corpus: Corpus, accounts: Accounts) -> None:
+    from bhasa.documents.sources import open_source
     from bhasa.progress import progress
 
-    listings = [list_files(source, max_file_bytes=config.max_file_bytes) for source in config.sources]
-    accounts: list[list[Account]] = []
-    total = sum(file.size for files in listings for file in files)
-    with progress("reading files", total / 1e3, "kB") as bar:
-        for files in listings:
-            accounts.append([])
-            for file in files:
-                accounts[-1].append(corpus.add(file))
-                bar.advance(file.size / 1e3)
-    return accounts
+    sources = [open_source(source, max_file_bytes=config.max_file_bytes) for source in config.sources]
+    with progress("reading files", sum(source.size for source in sources) / 1e3, "kB") as bar:
+        for place, source in enumerate(sources):
+            for partition in source.partitions():
+                accounts.add(place, corpus.add(partition))
+                bar.advance(partition.size / 1e3)
 
 
 def _check_folders(config: IngestConfig, raw: Sequence[Path]) -> None:
     """A folder that DVC does not watch could change without a re-run: refuse it."""
-    from bhasa.documents.config import FolderSource
+    from bhasa.documents.config import FolderConfig
 
     watched = [path.resolve() for path in raw]
     for number, source in enumerate(config.sources):
-        if not isinstance(source, FolderSource):
+        if not isinstance(source, FolderConfig):
             continue
         folder = Path(source.path).resolve()
         if not any(folder.is_relative_to(path) for path in watched):
@@ -119,6 +146,17 @@ def _check_not_empty(report: Mapping[str, Any]) -> None:
             "docstrings, the source `kind: python-library`, or a .jsonl file with a conversation on each "
             "line, such as "
             '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
+        )
+
+
+def _say_what_could_not_be_read(report: Mapping[str, Any], accounts: Path) -> None:
+    """One line when something was wanted and could not be read, which nobody would look for otherwise."""
+    rows = [row for row in report["reasons"] if row["outcome"] == "quarantined"]
+    if rows:
+        files, size = sum(row["files"] for row in rows), sum(row["bytes"] for row in rows)
+        print(
+            f"ingest: {files:,} files ({size:,} bytes) could not be read; {accounts} says why",
+            file=sys.stderr,
         )
 
 

@@ -63,11 +63,12 @@ def run(
     Only the train split of the documents shapes the tokenizer, or none of it: that of the model folder
     `init_from` is taken where there is one. Missing or broken input is a `UserError`.
     """
+    from bhasa.dataset import SPLITS
     from bhasa.journal import publish, require_space, write_json
     from bhasa.tokens import bpe
-    from bhasa.tokens.corpus import SPLITS, count_bytes, count_conversations
+    from bhasa.tokens.corpus import count_bytes, count_conversations
 
-    sizes = {split: count_bytes(documents, split) for split in SPLITS}
+    sizes: dict[str, int] = {split: count_bytes(documents, split) for split in SPLITS}
     conversations = sum(count_conversations(chat, split) for split in SPLITS)
     require_space(tokens, sum(sizes.values()), "writing the tokens")  # 2 bytes for about 3 bytes of text
     trained = _take_over(init_from) if init_from else _train(config, documents, sizes["train"])
@@ -155,9 +156,10 @@ def _write_documents(
 
 
 def _write_chat(draft: Path, tokenizer: Tokenizer, folder: Path, tokenizer_folder: Path, count: int) -> Index:
+    from bhasa.dataset import SPLITS
     from bhasa.progress import progress
     from bhasa.tokens.chat import render
-    from bhasa.tokens.corpus import SPLITS, read_conversations
+    from bhasa.tokens.corpus import read_conversations
     from bhasa.tokens.shards import TokenDocument, write_tokens
 
     def encoded(split: str) -> Iterator[TokenDocument]:

@@ -6,14 +6,13 @@ programs; those parse special tokens out of the rendered string, so they lack th
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 from tokenizers import Tokenizer
 
+from bhasa.dataset import ROLES, Role
 from bhasa.errors import UserError
 from bhasa.tokens.special import ASSISTANT, END_OF_TEXT, END_OF_TURN, SPECIAL_TOKENS, SYSTEM, USER
-
-Role = Literal["system", "user", "assistant"]
 
 
 class Message(TypedDict):
@@ -29,7 +28,7 @@ class Rendered(NamedTuple):
     """1 where the assistant speaks, its `<|end|>` included: what a model learns to write."""
 
 
-ROLES: Final[dict[Role, int]] = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
+ROLE_TOKENS: Final[dict[Role, int]] = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
 """The special token before a message of each role."""
 
 START: Final = (END_OF_TEXT,)
@@ -50,8 +49,8 @@ CHAT_TEMPLATE = (
     "{% endmacro %}"
     "{{ bos_token }}"
     "{% for message in messages %}"
-    "{% if message['role'] not in ['system', 'user', 'assistant'] %}"
-    "{{ raise_exception('a role is one of system, user, assistant') }}"
+    f"{{% if message['role'] not in {list(ROLES)} %}}"
+    f"{{{{ raise_exception('a role is one of {', '.join(ROLES)}') }}}}"
     "{% elif message['tool_calls'] %}{{ raise_exception('there are no tool calls in this format') }}"
     "{% endif %}"
     "{{ '<|' + message['role'] + '|>' }}"
@@ -81,7 +80,7 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
     ids, mask = list(START), [0]
     for message in messages:
         content = [*encode_content(tokenizer, message["content"]), END_OF_TURN]
-        ids += [ROLES[message["role"]], *content]
+        ids += [ROLE_TOKENS[message["role"]], *content]
         mask += [0] + [int(message["role"] == "assistant")] * len(content)
     return Rendered(ids, mask)
 

@@ -9,26 +9,26 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bhasa.dataset import ROLES, conversation_file, document_file
 from bhasa.errors import FileError
-from bhasa.tokens.chat import ROLES, Message
-
-SPLITS = ("train", "validation", "test")
+from bhasa.tokens.chat import Message
 
 BATCH_ROWS = 64  # documents held in memory at a time
 
 
-class Document(NamedTuple):
+class DocumentText(NamedTuple):
+    """The columns of a document that are read."""
+
     text: str
     bytes: int
-    """In UTF-8."""
 
 
-def read_documents(folder: Path, split: str) -> Iterator[Document]:
+def read_documents(folder: Path, split: str) -> Iterator[DocumentText]:
     """The documents of a split in the order of the files."""
     for path in document_files(folder, split):
         with _explained(path), pq.ParquetFile(path) as table:
-            for rows in table.iter_batches(BATCH_ROWS, columns=["text", "bytes"]):
-                yield from map(Document, rows["text"].to_pylist(), rows["bytes"].to_pylist())
+            for rows in table.iter_batches(BATCH_ROWS, columns=[*DocumentText._fields]):
+                yield from map(DocumentText, *(rows[name].to_pylist() for name in DocumentText._fields))
 
 
 def count_bytes(folder: Path, split: str) -> int:
@@ -43,7 +43,7 @@ def count_bytes(folder: Path, split: str) -> int:
 def document_files(folder: Path, split: str) -> list[Path]:
     """`<split>-00000.parquet` and on, without a gap."""
     found = sorted(folder.glob(f"{split}-*.parquet"))
-    expected = [folder / f"{split}-{number:05d}.parquet" for number in range(max(1, len(found)))]
+    expected = [folder / document_file(split, number) for number in range(max(1, len(found)))]
     missing = sorted(set(expected) - set(found))
     if missing:
         raise FileError(missing[0], "no such file")
@@ -52,7 +52,7 @@ def document_files(folder: Path, split: str) -> list[Path]:
 
 def read_conversations(folder: Path, split: str) -> Iterator[list[Message]]:
     """The conversations of a split, one for each line of `<split>.jsonl`."""
-    path = folder / f"{split}.jsonl"
+    path = folder / conversation_file(split)
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):

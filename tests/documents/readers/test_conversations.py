@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from bhasa.documents.files import Refused
 from bhasa.documents.readers.conversations import read
+from bhasa.documents.records import Conversation, Refused
 
 GOOD = {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello!"}]}
 
@@ -12,22 +12,27 @@ def line(*messages: tuple[str, object]) -> str:
     return json.dumps({"messages": [{"role": role, "content": content} for role, content in messages]})
 
 
+def conversations(content: bytes) -> list[Conversation]:
+    records = list(read(content))
+    assert not [record for record in records if isinstance(record, Refused)]
+    return [record for record in records if isinstance(record, Conversation)]
+
+
 def test_each_line_is_a_conversation() -> None:
     talk = line(("system", "Be short."), ("user", "A"), ("assistant", "B"), ("user", "C"), ("assistant", "D"))
-    reading = read(f"{json.dumps(GOOD)}\r\n\n{talk}".encode())
-    assert [c.messages[0] for c in reading.conversations] == [("user", "Hello"), ("system", "Be short.")]
-    assert reading.problems == []
+    found = conversations(f"{json.dumps(GOOD)}\r\n\n{talk}".encode())
+    assert [c.messages[0] for c in found] == [("user", "Hello"), ("system", "Be short.")]
 
 
 def test_other_line_ends_inside_a_string_do_not_cut_it() -> None:
     messages = json.loads(line(("user", "a\u2028b\x85c"), ("assistant", "d")))
-    reading = read(json.dumps(messages, ensure_ascii=False).encode())
-    assert reading.conversations[0].messages[0] == ("user", "a\nb\nc")
+    (found,) = conversations(json.dumps(messages, ensure_ascii=False).encode())
+    assert found.messages[0] == ("user", "a\nb\nc")
 
 
 def test_equal_messages_have_equal_ids_and_others_do_not() -> None:
-    first, second = read(f"{json.dumps(GOOD)}\n{json.dumps(GOOD)}".encode()).conversations
-    other = read(line(("user", "Hello"), ("assistant", "Hello")).encode()).conversations[0]
+    first, second = conversations(f"{json.dumps(GOOD)}\n{json.dumps(GOOD)}".encode())
+    (other,) = conversations(line(("user", "Hello"), ("assistant", "Hello")).encode())
     assert first.id == second.id != other.id
 
 
@@ -54,17 +59,25 @@ def test_equal_messages_have_equal_ids_and_others_do_not() -> None:
     ],
 )
 def test_a_broken_line_is_named_and_the_rest_is_read(bad: str, problem: str) -> None:
-    reading = read(f"{json.dumps(GOOD)}\n{bad}\n{json.dumps(GOOD)}\n".encode())
-    assert len(reading.conversations) == 2
-    assert reading.problems == [f"line 2: {problem}"]
+    before, refused, after = read(f"{json.dumps(GOOD)}\n{bad}\n{json.dumps(GOOD)}\n".encode())
+    assert isinstance(refused, Refused)
+    assert (refused.part, refused.reason) == ("line 2", problem)
+    assert before == after
 
 
-def test_many_broken_lines_are_counted_and_some_named() -> None:
-    problems = read(json.dumps(GOOD).encode() + b"\n{" * 100).problems
-    assert problems[:2] == ["line 2: not JSON", "line 3: not JSON"]
-    assert problems[20:] == ["80 more broken lines"]
+def test_lines_are_read_one_after_the_other() -> None:
+    records = read(f"{json.dumps(GOOD)}\n".encode() * 2)
+    assert isinstance(next(records), Conversation)
+    assert isinstance(next(records), Conversation)
+    assert next(records, None) is None
 
 
-def test_a_file_without_any_conversation_is_quarantined() -> None:
+def test_a_file_without_a_conversation_is_quarantined_after_its_lines_are_named() -> None:
+    records = read(b"{\n[1]\n")
+    lines = [next(records), next(records)]
+    assert [(line.part, line.reason) for line in lines if isinstance(line, Refused)] == [
+        ("line 1", "not JSON"),
+        ("line 2", "no 'messages'"),
+    ]
     with pytest.raises(Refused, match="no line is a conversation"):
-        read(b'{"text": "x"}\n')
+        next(records)

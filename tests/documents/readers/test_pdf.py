@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from bhasa.documents.files import Outcome, Refused
 from bhasa.documents.readers.pdf import Worker
+from bhasa.documents.records import Outcome, Refused
 
 MakePdf = Callable[..., bytes]
 
@@ -25,7 +25,7 @@ def refusal(worker: Worker, content: bytes) -> str:
 
 
 def test_text_of_all_pages_is_read(worker: Worker, text_pdf: bytes) -> None:
-    (text,) = worker.read(text_pdf).texts
+    text = worker.read(text_pdf)
     assert text.text.strip() == ("The state is a small notebook. " * 3).strip()
     assert text.meta == {"pages": 1}
 
@@ -36,7 +36,7 @@ def test_encrypted_pdf_is_refused_by_name(worker: Worker, make_pdf: MakePdf) -> 
 
 def test_pdf_with_an_empty_password_is_read(worker: Worker, make_pdf: MakePdf) -> None:
     locked = make_pdf(b"BT /F1 12 Tf 72 720 Td (anyone may read) Tj ET", password="")
-    assert worker.read(locked).texts[0].text.strip() == "anyone may read"
+    assert worker.read(locked).text.strip() == "anyone may read"
 
 
 def test_pdf_without_text_is_refused(worker: Worker, make_pdf: MakePdf) -> None:
@@ -51,7 +51,7 @@ def test_what_is_no_pdf_is_refused_as_broken(worker: Worker, content: bytes) -> 
 def test_a_pdf_cut_anywhere_is_read_or_refused(worker: Worker, text_pdf: bytes) -> None:
     for end in range(0, len(text_pdf), 40):
         with suppress(Refused):
-            assert worker.read(text_pdf[:end]).texts
+            assert worker.read(text_pdf[:end]).text.texts
 
 
 @pytest.mark.parametrize("limits", [{"cpu_seconds": 1}, {"wall_seconds": 2.0}])
@@ -61,7 +61,7 @@ def test_a_pdf_that_takes_forever_is_killed_and_the_next_one_is_read(
     worker = Worker(**limits)
     try:
         assert refusal(worker, slow_pdf).startswith("PDF that takes more than")
-        assert worker.read(text_pdf).texts
+        assert worker.read(text_pdf).text
     finally:
         worker.close()
 
@@ -77,10 +77,10 @@ def test_a_pdf_that_takes_more_memory_than_allowed_is_quarantined_and_the_next_o
         worker = Worker(memory_bytes=memory_bytes)
         try:
             if is_enough:
-                assert worker.read(inflating).texts[0].text.strip() == "beside it"
+                assert worker.read(inflating).text.strip() == "beside it"
             else:
                 assert refusal(worker, inflating) == "PDF that takes more than 10 s or 120 MiB to read"
-            assert worker.read(text_pdf).texts
+            assert worker.read(text_pdf).text
         finally:
             worker.close()
 
@@ -98,4 +98,4 @@ def test_a_worker_that_died_is_replaced(worker: Worker, text_pdf: bytes) -> None
     worker._process.kill()
     worker._process.wait()
     refusal(worker, text_pdf)
-    assert worker.read(text_pdf).texts
+    assert worker.read(text_pdf).text

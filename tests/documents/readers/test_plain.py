@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhasa.documents.files import Outcome, Refused
 from bhasa.documents.readers.plain import decode
+from bhasa.documents.records import Outcome, Refused
 
 FRENCH = "L'été dernier, à la plage, nous avons mangé des crêpes. Où êtes-vous, garçon? Ça va très bien. " * 3
 GERMAN = "Größe und Länge müssen übereinstimmen, sonst schlägt die Prüfung fehl. Straße, Äpfel, Öl. " * 3

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhasa.documents.files import Outcome, Reading, Refused
-from bhasa.documents.readers import READERS, SOURCE_CODE, format_of, plain
+from bhasa.documents.readers import READERS, SOURCE_CODE, plain
+from bhasa.documents.records import Refused, Text
 
 TEXT = "A state of fixed size remembers what matters.\n"
 
@@ -24,23 +24,18 @@ def samples(text_pdf: bytes) -> dict[str, bytes]:
 def test_reads_a_sound_file_the_same_way_each_time(suffix: str, samples: dict[str, bytes]) -> None:
     reader = READERS[suffix]
     content = TEXT.encode() if reader.read is plain.read else samples[suffix]
-    reading = reader.read(content)
-    assert reading.texts or reading.conversations
-    assert not reading.problems
-    assert all(text.text.strip() and json.dumps(text.meta) for text in reading.texts)
-    assert reader.read(content) == reading
+    records = list(reader.read(content))
+    assert records
+    assert not any(isinstance(record, Refused) for record in records)
+    assert all(r.text.strip() and json.dumps(r.meta) for r in records if isinstance(r, Text))
+    assert list(reader.read(content)) == records
 
 
 @pytest.mark.parametrize("suffix", {reader.read: suffix for suffix, reader in READERS.items()}.values())
 @given(content=st.binary(max_size=200))
 def test_reads_or_refuses_any_bytes(suffix: str, content: bytes) -> None:
     with suppress(Refused):
-        assert isinstance(READERS[suffix].read(content), Reading)
-
-
-@pytest.mark.parametrize("suffix", READERS)
-def test_a_name_in_any_case_finds_its_format(suffix: str) -> None:
-    assert format_of(f"raw/a.b/NAME{suffix.upper()}") is READERS[suffix]
+        assert list(READERS[suffix].read(content))
 
 
 def test_every_suffix_belongs_to_one_language() -> None:
@@ -48,9 +43,3 @@ def test_every_suffix_belongs_to_one_language() -> None:
     assert len(suffixes) == len(set(suffixes))
     assert READERS[".py"].language == "python"
     assert READERS[".md"].language == "und"
-
-
-def test_an_unknown_suffix_is_skipped_and_named() -> None:
-    with pytest.raises(Refused, match=r"unsupported format \.xyz") as caught:
-        format_of("raw/a.xyz")
-    assert caught.value.outcome == Outcome.SKIPPED

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bhasa.documents.config import FolderSource
-from bhasa.documents.files import InputFile, Refused
-from bhasa.documents.sources import list_files
+from bhasa.documents.config import FolderConfig
+from bhasa.documents.records import Refused
+from bhasa.documents.sources.files import InputFile
+from bhasa.documents.sources.folder import open_folder
 from bhasa.errors import UserError
 
 
 def files_of(folder: Path, limit: int = 1000) -> dict[str, InputFile]:
-    listed = list_files(FolderSource(kind="folder", path=str(folder)), max_file_bytes=limit)
+    listed = open_folder(FolderConfig(kind="folder", path=str(folder)), max_file_bytes=limit).files
     assert [file.name for file in listed] == sorted(file.name for file in listed)
     return {file.name: file for file in listed}
 
@@ -79,6 +80,18 @@ def test_names_are_valid_text_and_start_with_the_folder(tmp_path: Path) -> None:
     names = list(files_of(tmp_path))
     assert f"{tmp_path.name}/latin-\\xe9.txt" in names
     assert all(name.encode() and name.startswith(f"{tmp_path.name}/") for name in names)
+
+
+def test_two_names_stay_two(tmp_path: Path) -> None:
+    for name in (b"\xe9.txt", b"\\xe9.txt", b"\\\\xe9.txt", b"a\\b.txt", "\u00e9.txt".encode()):
+        Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_text("x")  # noqa: PTH118
+    assert {Path(name).name for name in files_of(tmp_path)} == {
+        "\\xe9.txt",
+        "\\\\xe9.txt",
+        "\\\\\\\\xe9.txt",
+        "a\\\\b.txt",
+        "\u00e9.txt",
+    }
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -3,14 +3,14 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from bhasa.documents.config import PythonLibrarySource
-from bhasa.documents.files import InputFile
-from bhasa.documents.sources import list_files
+from bhasa.documents.config import PythonLibraryConfig
+from bhasa.documents.sources.files import InputFile
+from bhasa.documents.sources.python_library import open_library
 
 
 def selection(max_bytes: int, max_file_bytes: int = 1 << 20) -> list[InputFile]:
-    source = PythonLibrarySource(kind="python-library", max_bytes=max_bytes)
-    return list_files(source, max_file_bytes=max_file_bytes)
+    config = PythonLibraryConfig(kind="python-library", max_bytes=max_bytes)
+    return list(open_library(config, max_file_bytes=max_file_bytes).files)
 
 
 @pytest.fixture(scope="module")

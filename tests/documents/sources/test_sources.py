@@ -5,8 +5,9 @@ from typing import get_args
 
 import pytest
 
-from bhasa.documents.config import IngestConfig, Source
-from bhasa.documents.sources import SOURCES, list_files
+from bhasa.documents.config import IngestConfig, SourceConfig
+from bhasa.documents.records import Refused
+from bhasa.documents.sources import SOURCES, open_source
 
 
 def settings(kind: str, folder: Path) -> dict[str, object]:
@@ -17,16 +18,19 @@ def settings(kind: str, folder: Path) -> dict[str, object]:
 def test_lists_named_files_in_order_the_same_way_each_time(kind: str, tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("b")
     (tmp_path / "a.txt").write_text("a")
-    (source,) = IngestConfig.parse({"sources": [settings(kind, tmp_path)]}, "test").sources
-    files = list_files(source, max_file_bytes=1 << 20)
-    names = [file.name for file in files]
+    (config,) = IngestConfig.parse({"sources": [settings(kind, tmp_path)]}, "test").sources
+    source = open_source(config, max_file_bytes=1 << 20)
+    partitions = list(source.partitions())
+    names = [partition.name for partition in partitions]
     assert names == sorted(set(names))
     assert not any(Path(name).is_absolute() or str(tmp_path) in name for name in names)
-    contents = [file.read() for file in files if not file.refusal]
-    assert contents
-    assert contents == [f.read() for f in list_files(source, max_file_bytes=1 << 20) if not f.refusal]
+    assert source.size == sum(partition.size for partition in partitions)
+    records = [found for p in partitions for found in p.records() if not isinstance(found, Refused)]
+    assert records
+    again = open_source(config, max_file_bytes=1 << 20).partitions()
+    assert records == [found for p in again for found in p.records() if not isinstance(found, Refused)]
 
 
 def test_every_kind_has_a_config_and_every_config_a_kind() -> None:
-    union = get_args(Source)[0]
+    union = get_args(SourceConfig)[0]
     assert {get_args(c.model_fields["kind"].annotation)[0] for c in get_args(union)} == set(SOURCES)

@@ -1,23 +1,23 @@
 """A reader per file format. `READERS` maps a file name's suffix to how the file is read.
 
-A new format is one file here with a function from bytes to a `Reading`, one line in `READERS` and one
-fixture in tests/documents/readers/. A reader raises `Refused` for a file that it cannot read, and only that.
+A new format is one file here with a function from bytes to records, one line in `READERS` and one fixture in
+tests/documents/readers/. A reader yields `Refused` for a part that it cannot read, and raises it, and nothing
+else, where the rest of the file is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from bhasa.documents.files import Reading, skipped
 from bhasa.documents.readers import conversations, pdf, plain
+from bhasa.documents.records import Record, Refused
 
 
 @dataclass(frozen=True)
 class Format:
     media_type: str
-    read: Callable[[bytes], Reading]
+    read: Callable[[bytes], Iterator[Record | Refused]]
     language: str = "und"
     """Programming language, or `und` where nothing tells which language the text is in."""
 
@@ -76,11 +76,3 @@ READERS |= {
     for language, suffixes in SOURCE_CODE.items()
     for suffix in suffixes
 }
-
-
-def format_of(name: str) -> Format:
-    """The format by the suffix of `name`; raises `Refused` when there is none for it."""
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in READERS:
-        raise skipped(f"unsupported format {suffix}")
-    return READERS[suffix]

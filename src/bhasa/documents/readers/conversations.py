@@ -6,32 +6,28 @@ Each line is judged alone: a broken one is named with its number and the rest ar
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from bhasa.dataset import ROLES
 from bhasa.documents.cleaning import clean
-from bhasa.documents.files import Conversation, Reading, quarantined
 from bhasa.documents.readers.plain import decode
-
-MAX_NAMED_PROBLEMS = 20  # of one file; the report stays readable
-ROLES = ("system", "user", "assistant")
+from bhasa.documents.records import Conversation, Refused, quarantined
 
 
-def read(content: bytes) -> Reading:
-    reading = Reading()
+def read(content: bytes) -> Iterator[Conversation | Refused]:
+    found = False
     # Not splitlines(): JSON strings may hold the other characters that it takes for line ends.
     for number, line in enumerate(decode(content)[0].split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            reading.conversations.append(_conversation(line))
+            yield _conversation(line)
+            found = True
         except ValueError as error:
-            reading.problems.append(f"line {number}: {error}")
-    if not reading.conversations:
+            yield quarantined(str(error), f"line {number}")
+    if not found:
         raise quarantined("no line is a conversation")
-    if len(reading.problems) > MAX_NAMED_PROBLEMS:
-        unnamed = len(reading.problems) - MAX_NAMED_PROBLEMS
-        reading.problems[MAX_NAMED_PROBLEMS:] = [f"{unnamed} more broken lines"]
-    return reading
 
 
 def _conversation(line: str) -> Conversation:

@@ -11,10 +11,11 @@ import atexit
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
-from bhasa.documents.files import Reading, Text, quarantined
+from bhasa.documents.records import Text, quarantined
 from bhasa.errors import BhasaError
 
 WORKER_MODULE = "bhasa.documents.readers.pdf_worker"
@@ -38,7 +39,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection
 
-    def read(self, content: bytes) -> Reading:
+    def read(self, content: bytes) -> Text:
         if self._process is None:
             self._start()
         try:
@@ -52,7 +53,7 @@ class Worker:
             raise quarantined(f"PDF that takes more than {allowed} to read") from None
         if "refused" in answer:
             raise quarantined(answer["refused"])
-        return Reading([Text(answer["text"], {"pages": answer["pages"]})])
+        return Text(answer["text"], {"pages": answer["pages"]})
 
     def close(self) -> None:
         if self._process is not None:
@@ -87,5 +88,5 @@ _worker = Worker()
 atexit.register(_worker.close)
 
 
-def read(content: bytes) -> Reading:
-    return _worker.read(content)
+def read(content: bytes) -> Iterator[Text]:
+    yield _worker.read(content)

@@ -8,10 +8,11 @@ quarantined file is named in the report and mended by saving it as UTF-8.
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
 
 from charset_normalizer import from_bytes
 
-from bhasa.documents.files import Reading, Text, quarantined
+from bhasa.documents.records import Text, quarantined
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 MARKS = (
@@ -26,9 +27,9 @@ MAX_CHAOS = 0.1  # charset-normalizer's share of implausible characters
 WESTERN = "cp1252"  # what a file of unknown origin most often is, when it looks as good as the best
 
 
-def read(content: bytes) -> Reading:
+def read(content: bytes) -> Iterator[Text]:
     text, encoding = decode(content)
-    return Reading([Text(text, {"encoding": encoding})])
+    yield Text(text, {"encoding": encoding})
 
 
 def decode(content: bytes) -> tuple[str, str]:

@@ -1,22 +1,33 @@
-"""Where files come from. `SOURCES` maps a source's `kind` in params.yaml to what lists its files.
+"""Where records come from. `SOURCES` maps a source's `kind` in params.yaml to what opens it.
 
-A new kind is one file here, one line in `SOURCES` and its config class in `documents/config.py`.
+A new kind is one file here, one line in `SOURCES` and its config class in `documents/config.py`. What it
+returns has a size and partitions: `FileSource` where these are files, a class of its own where they are rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
-from bhasa.documents.files import InputFile
+from bhasa.documents.records import Partition
 from bhasa.documents.sources import folder, python_library
 
-SOURCES: dict[str, Callable[..., list[InputFile]]] = {
-    "folder": folder.list_files,
-    "python-library": python_library.list_files,
+
+class Source(Protocol):
+    @property
+    def size(self) -> int:
+        """Bytes of all partitions, for the progress; 0 where nobody knows before reading."""
+
+    def partitions(self) -> Iterable[Partition]:
+        """In a fixed order, which decides whose of two equal texts is kept."""
+
+
+SOURCES: dict[str, Callable[..., Source]] = {
+    "folder": folder.open_folder,
+    "python-library": python_library.open_library,
 }
 
 
-def list_files(source: Any, *, max_file_bytes: int) -> list[InputFile]:
-    """The files that `source`, one of the source configs, offers, in a fixed order."""
-    return SOURCES[source.kind](source, max_file_bytes=max_file_bytes)
+def open_source(config: Any, *, max_file_bytes: int) -> Source:
+    """The source of one of the source configs; `UserError` where there is none."""
+    return SOURCES[config.kind](config, max_file_bytes=max_file_bytes)

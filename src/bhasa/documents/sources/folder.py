@@ -13,20 +13,21 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from bhasa.documents.config import FolderSource
-from bhasa.documents.files import InputFile, Refused, quarantined, skipped
+from bhasa.documents.config import FolderConfig
+from bhasa.documents.records import Refused, quarantined, skipped
+from bhasa.documents.sources.files import FileSource, InputFile
 from bhasa.errors import UserError
 
 
-def list_files(source: FolderSource, *, max_file_bytes: int) -> list[InputFile]:
-    root = Path(source.path)
+def open_folder(config: FolderConfig, *, max_file_bytes: int) -> FileSource:
+    root = Path(config.path)
     if not root.is_dir():
-        raise UserError(f"{source.path}: no such folder; make it for your files, or mend ingest.sources")
+        raise UserError(f"{config.path}: no such folder; make it for your files, or mend ingest.sources")
     label = root.name or "folder"
     files = sorted(_walk(root, label, max_file_bytes), key=lambda file: file.name)
     if all(file.refusal for file in files):
-        raise UserError(f"{source.path}: no files there; add yours, or take the folder out of ingest.sources")
-    return files
+        raise UserError(f"{config.path}: no files there; add yours, or take the folder out of ingest.sources")
+    return FileSource(files)
 
 
 def _walk(folder: Path, label: str, limit: int) -> Iterator[InputFile]:
@@ -81,5 +82,5 @@ def _refused(name: str, refusal: Refused) -> InputFile:
 
 
 def _printable(name: str) -> str:
-    """A file name that is valid UTF-8 whatever bytes the disk holds."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    r"""A file name that is valid UTF-8 whatever bytes the disk holds: `\xe9` is a byte, `\\` a backslash."""
+    return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from pydoc_data.topics import topics
 
-from bhasa.documents.config import PythonLibrarySource
-from bhasa.documents.files import InputFile, skipped
+from bhasa.documents.config import PythonLibraryConfig
+from bhasa.documents.records import skipped
+from bhasa.documents.sources.files import FileSource, InputFile
 
 NAME = "python-library"
 
@@ -27,9 +28,9 @@ MACHINE_SPECIFIC_FOLDERS = ("config-", "lib-dynload")
 MACHINE_SPECIFIC_FILES = ("_sysconfigdata", "sitecustomize", "usercustomize")
 
 
-def list_files(source: PythonLibrarySource, *, max_file_bytes: int) -> list[InputFile]:
+def open_library(config: PythonLibraryConfig, *, max_file_bytes: int) -> FileSource:
     contents = dict(_contents())
-    files, left = [], source.max_bytes
+    files, left = [], config.max_bytes
     for name in sorted(contents, key=lambda name: _order(name, contents[name])):
         content, refusal = contents[name], None
         if len(content) > max_file_bytes:
@@ -37,7 +38,7 @@ def list_files(source: PythonLibrarySource, *, max_file_bytes: int) -> list[Inpu
         elif (left := left - len(content)) < 0:
             refusal = skipped("beyond max_bytes")
         files.append(InputFile(f"{NAME}/{name}", len(content), partial(bytes, content), refusal))
-    return sorted(files, key=lambda file: file.name)
+    return FileSource(sorted(files, key=lambda file: file.name))
 
 
 def _order(name: str, content: bytes) -> bytes:

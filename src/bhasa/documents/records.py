@@ -1,0 +1,84 @@
+"""The vocabulary of ingest: partitions of a source, the records in them, and why one may be refused.
+
+A partition is what one account is given of: a file, or a row of a data set. It yields its records lazily, and
+a `Refused` for each part, or for the whole, that cannot be taken: skipped when it is sound but not wanted,
+quarantined when it is wanted but cannot be read. A reason is one of a small set of phrases, so that reports
+can count by it; it never holds a path or an address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Outcome(StrEnum):
+    KEPT = "kept"
+    DUPLICATE = "duplicate"
+    SKIPPED = "skipped"
+    QUARANTINED = "quarantined"
+
+
+class Refused(Exception):
+    """Raised by a reader when nothing more can be read, or yielded among the records."""
+
+    def __init__(self, outcome: Outcome, reason: str, part: str = "") -> None:
+        super().__init__(reason)
+        self.outcome, self.reason, self.part = outcome, reason, part
+        """`part` says where in the partition, such as `line 3`; empty: all of it."""
+
+
+def skipped(reason: str) -> Refused:
+    return Refused(Outcome.SKIPPED, reason)
+
+
+def quarantined(reason: str, part: str = "") -> Refused:
+    return Refused(Outcome.QUARANTINED, reason, part)
+
+
+@dataclass(frozen=True)
+class Text:
+    """One document as it is found, not yet cleaned."""
+
+    text: str
+    meta: dict[str, Any] = field(default_factory=dict)
+    group: str = ""
+    """Names what it must stay together with in one split, such as a book or a folder; empty: it is alone."""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    messages: tuple[tuple[str, str], ...]
+    """(role, content) in order."""
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the messages as JSON."""
+        return hashlib.sha256(json.dumps(self.messages).encode()).hexdigest()
+
+
+Record = Text | Conversation
+
+
+class Partition(Protocol):
+    @property
+    def name(self) -> str:
+        """Unique in its source, whose name it begins with: `raw/notes.md`. Valid UTF-8, never absolute."""
+
+    @property
+    def size(self) -> int:
+        """In bytes, for reports and the progress."""
+
+    @property
+    def media_type(self) -> str: ...
+
+    @property
+    def language(self) -> str:
+        """Programming language, or `und` where nothing tells which language the text is in."""
+
+    def records(self) -> Iterator[Record | Refused]:
+        """Each time anew; raises nothing on account of the content."""

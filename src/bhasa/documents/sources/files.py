@@ -1,0 +1,58 @@
+"""A file as a partition, and a source that is a list of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from bhasa.documents.readers import READERS, Format
+from bhasa.documents.records import Record, Refused, skipped
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that a source offers. `read` returns its bytes or raises `Refused`."""
+
+    name: str
+    size: int
+    read: Callable[[], bytes]
+    refusal: Refused | None = None
+    """Set when the source already knows that the file is not wanted."""
+
+    @property
+    def media_type(self) -> str:
+        return self._format.media_type if self._format else "unknown"
+
+    @property
+    def language(self) -> str:
+        return self._format.language if self._format else "und"
+
+    def records(self) -> Iterator[Record | Refused]:
+        if self._format is None:
+            yield self.refusal or skipped(f"unsupported format {self._suffix}")
+            return
+        try:
+            yield from self._format.read(self.read())
+        except Refused as refusal:
+            yield refusal
+
+    @property
+    def _format(self) -> Format | None:
+        return None if self.refusal else READERS.get(self._suffix)
+
+    @property
+    def _suffix(self) -> str:
+        return PurePosixPath(self.name).suffix.lower()
+
+
+@dataclass(frozen=True)
+class FileSource:
+    files: Sequence[InputFile]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    def partitions(self) -> Iterator[InputFile]:
+        return iter(self.files)

@@ -1,0 +1,104 @@
+"""Where texts and conversations wait until they are split: a SQLite file that grows with them, not memory.
+
+The file is a scratch pad of one process: it is never committed, and gone with the block that opened it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any, Self
+
+from bhasa.dataset import Document
+from bhasa.documents.records import Conversation
+
+NAMES = [f'"{field.name}"' for field in fields(Document)]
+COLUMNS, PLACEHOLDERS = ", ".join(NAMES), ", ".join("?" * len(NAMES))
+BESIDE_TEXT = ", ".join(name for name in NAMES if name != '"text"')  # SQLite reads a row up to what it needs
+OPENING = (
+    "PRAGMA journal_mode = OFF",
+    "PRAGMA locking_mode = EXCLUSIVE",
+    f"PRAGMA cache_size = -{16 << 10}",  # KiB
+    "BEGIN",
+    f"CREATE TABLE documents ({BESIDE_TEXT}, text, PRIMARY KEY (id))",
+    'CREATE TABLE conversations (id, "group", made, messages, PRIMARY KEY (id))',
+)
+
+
+class Spool:
+    """Documents and conversations, each once; those of a split in the order of their ids."""
+
+    def __init__(self, path: Path, split_of: Callable[[str], str]) -> None:
+        self.path = path
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.create_function("split_of", 1, split_of, deterministic=True)
+        for statement in OPENING:
+            self._execute(statement)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self.path.unlink(missing_ok=True)
+
+    def add(self, document: Document) -> str | None:
+        """The source of the equal document that is here already, or None."""
+        insert = f"INSERT OR IGNORE INTO documents ({COLUMNS}) VALUES ({PLACEHOLDERS})"
+        if self._execute(insert, *astuple(document)).rowcount:
+            return None
+        return str(self._execute("SELECT source FROM documents WHERE id = ?", document.id).fetchone()[0])
+
+    def add_conversation(self, conversation: Conversation, group: str, *, made: bool = False) -> bool:
+        """Whether it is new. `made` is a pair that ingest made from a document of `group`."""
+        messages = json.dumps(conversation.messages, ensure_ascii=False)
+        insert = "INSERT OR IGNORE INTO conversations VALUES (?, ?, ?, ?)"
+        return bool(self._execute(insert, conversation.id, group, made, messages).rowcount)
+
+    def drop_made(self, keep: int) -> None:
+        """Of the pairs made leave the first `keep` by id."""
+        first = "SELECT id FROM conversations WHERE made ORDER BY id LIMIT ?"
+        self._execute(f"DELETE FROM conversations WHERE made AND id NOT IN ({first})", keep)
+
+    def documents(self, split: str | None = None) -> Iterator[Document]:
+        """Those of a split, or all."""
+        for row in self._in_order("documents", COLUMNS, split):
+            yield Document(*row)
+
+    def conversations(self, split: str) -> Iterator[Conversation]:
+        for (messages,) in self._in_order("conversations", "messages", split):
+            yield Conversation(tuple((role, content) for role, content in json.loads(messages)))
+
+    def count_documents(self) -> dict[str, tuple[int, int]]:
+        """Per split that has any: how many, and their bytes."""
+        rows = self._execute('SELECT split_of("group"), count(*), sum(bytes) FROM documents GROUP BY 1')
+        return {split: (count, size) for split, count, size in rows}
+
+    def count_conversations(self) -> dict[str, int]:
+        """Per split that has any."""
+        return dict(self._execute('SELECT split_of("group"), count(*) FROM conversations GROUP BY 1'))
+
+    def _in_order(self, table: str, columns: str, split: str | None) -> Iterator[tuple[Any, ...]]:
+        """Row after row by a list of places, so that what is sorted holds no texts."""
+        chosen = '(?1 IS NULL OR split_of("group") = ?1)'
+        places = self._execute(f"SELECT rowid FROM {table} WHERE {chosen} ORDER BY id", split)
+        for (place,) in places:
+            yield self._execute(f"SELECT {columns} FROM {table} WHERE rowid = ?", place).fetchone()
+
+    def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.OperationalError:
+            self._require_writable()
+            raise
+
+    def _require_writable(self) -> None:
+        """SQLite keeps to itself why it cannot write: ask the system, by one page more."""
+        try:
+            with self.path.open("ab", buffering=0) as stream:
+                stream.write(bytes(4096))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None

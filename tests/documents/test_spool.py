@@ -1,0 +1,83 @@
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bhasa.dataset import Document
+from bhasa.documents.records import Conversation
+from bhasa.documents.spool import Spool
+
+
+def document(identifier: str, group: str = "train", text: str = "text", source: str = "raw/a") -> Document:
+    return Document(identifier, group, source, "text/plain", "und", text, len(text.encode()), "{}")
+
+
+def own_split(group: str) -> str:
+    return group
+
+
+ROWS = st.lists(
+    st.builds(
+        document,
+        st.text("0123456789abcdef", min_size=4, max_size=4),
+        st.sampled_from(["train", "test"]),
+        st.text(),
+    )
+)
+
+
+@given(rows=ROWS)
+def test_every_document_comes_back_once_in_the_order_of_ids(
+    rows: list[Document], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rows = [row for row in rows if not any("\ud800" <= c <= "\udfff" for c in row.text)]
+    first: dict[str, Document] = {}
+    with Spool(tmp_path_factory.mktemp("spool") / "file", own_split) as spool:
+        for row in rows:
+            assert spool.add(row) == (first[row.id].source if row.id in first else None)
+            first.setdefault(row.id, row)
+        expected = [first[identifier] for identifier in sorted(first)]
+        assert list(spool.documents()) == expected
+        for split in ("train", "test"):
+            of_split = [row for row in expected if row.group == split]
+            assert list(spool.documents(split)) == of_split
+            sizes = (len(of_split), sum(row.bytes for row in of_split))
+            assert spool.count_documents().get(split, (0, 0)) == sizes
+
+
+def test_conversations_come_back_as_they_were_and_pairs_up_to_a_number(tmp_path: Path) -> None:
+    talks = [Conversation((("user", f"\u2603 {n}\n"), ("assistant", 'b"\\'))) for n in range(9)]
+    with Spool(tmp_path / "file", own_split) as spool:
+        assert spool.add_conversation(talks[0], "train")
+        assert not spool.add_conversation(talks[0], "train", made=True)
+        for talk in talks[1:]:
+            assert spool.add_conversation(talk, "test", made=True)
+        spool.drop_made(3)
+        kept = sorted(talks[1:], key=lambda talk: talk.id)[:3]
+        assert list(spool.conversations("train")) == [talks[0]]
+        assert list(spool.conversations("test")) == kept
+        assert spool.count_conversations() == {"train": 1, "test": 3}
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from bhasa.dataset import Document
+from bhasa.documents.spool import Spool
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+with Spool(Path(sys.argv[1]), str) as spool:
+    for n in range(40):
+        spool.add(Document(str(n), "train", "raw/a", "text/plain", "und", str(n) * 1_000_000, 0, "{}"))
+"""
+
+
+def test_a_disk_that_takes_no_more_is_said_as_the_system_says_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    failed = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True)
+    assert f"[Errno {errno.EFBIG}] File too large: '{path}'" in failed.stderr.splitlines()[-1]
+    assert not path.exists()
