@@ -4,11 +4,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from tokenizers import Tokenizer
 
 from bhasa import bundle
 from bhasa.errors import UserError
 from bhasa.export import decode_folder
 from bhasa.export.graph import Graph
+from bhasa.inference.text import document_ids
 from bhasa.model.language_model import LanguageModel
 
 
@@ -44,6 +46,9 @@ def test_the_index_says_what_a_program_needs(
         types,
     )
     assert (index["start_id"], index["stop_ids"]) == (0, [0, 1, 2, 3, 4])
+    tokenizer = Tokenizer.from_file(str(tmp_path / "out" / index["tokenizer"]))
+    assert tokenizer.encode("The river").ids == document_ids(tokenizer, "The river")
+    assert tokenizer.encode("The river").ids[0] == index["start_id"]
 
 
 def test_a_folder_without_index_is_refused(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_any_tokens_can_be_shown(tokenizer, ids):
     shown.encode()  # no half of a surrogate pair
 
 
-def test_marks_are_not_shown_and_marks_in_text_are_text(tokenizer):
+def test_special_tokens_are_not_shown_and_are_text_in_a_text(tokenizer):
     assert special_ids(tokenizer) == {0, 1, 2, 3, 4}
     assert (
         "".join(stream(tokenizer, [0, 1, *tokenizer.encode("cat", add_special_tokens=False).ids, 3])) == "cat"

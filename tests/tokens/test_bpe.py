@@ -57,6 +57,15 @@ def test_a_corpus_that_repeats_nothing_gives_a_smaller_vocabulary() -> None:
     assert bpe.train(["abc"], TokenizeConfig(vocab_size=5000)).get_vocab_size() == SMALLEST_VOCABULARY
 
 
+def test_other_programs_find_out_that_a_text_begins_with_our_token(tokenizer_folder: Path) -> None:
+    """llama.cpp reads both files for it."""
+    spec = json.loads((tokenizer_folder / "tokenizer.json").read_text())
+    first, *_ = spec["post_processor"]["single"]
+    assert spec["post_processor"]["type"] == "TemplateProcessing"
+    assert first["SpecialToken"]["id"] == SPECIAL_TOKENS[END_OF_TEXT]
+    assert json.loads((tokenizer_folder / "tokenizer_config.json").read_text())["add_bos_token"] is True
+
+
 def test_the_split_into_words_is_the_one_of_gpt2(tokenizer: Tokenizer) -> None:
     words = [
         word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str("It's 42  new\n\nlines, \u65e5\u672c")

@@ -23,7 +23,9 @@ TALK: list[Message] = [
 ]
 
 
-def test_a_conversation_has_a_mark_for_each_turn_and_one_before_the_first(tokenizer: Tokenizer) -> None:
+def test_a_conversation_has_a_special_token_for_each_turn_and_one_before_the_first(
+    tokenizer: Tokenizer,
+) -> None:
     text = tokenizer.decode(chat.render(tokenizer, TALK).ids, skip_special_tokens=False)
     assert text == (
         "<|endoftext|><|system|>the model's state<|end|><|user|>the state reads?\n<|end|>"
@@ -47,7 +49,7 @@ messages = st.lists(st.builds(lambda role, content: Message(role=role, content=c
 
 @given(messages)
 @settings(deadline=None, max_examples=200)
-def test_no_content_can_become_a_mark(trained: Tokenizer, talk: list[Message]) -> None:
+def test_no_content_can_become_a_special_token(trained: Tokenizer, talk: list[Message]) -> None:
     ids, mask = chat.render(trained, talk)
     special_tokens = [i for i in ids if i < len(SPECIAL_TOKENS)]
     assert special_tokens == [END_OF_TEXT] + [

@@ -52,7 +52,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("tokenizer", FOREIGN.values(), ids=FOREIGN)
-def test_the_marks_are_where_they_are_everywhere_and_no_token_is_lost(tokenizer):
+def test_the_special_tokens_are_where_they_are_everywhere_and_no_token_is_lost(tokenizer):
     renumbered, rows = renumber_tokens(tokenizer, "")
     vocabulary = renumbered.get_vocab()
     assert [renumbered.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
@@ -154,7 +154,7 @@ def test_what_cannot_be_numbered_anew_is_refused(tmp_path):
         open_foreign(tmp_path)
 
 
-def test_a_tokenizer_that_was_not_adopted_is_refused_where_its_marks_would_be_used():
+def test_a_tokenizer_that_was_not_adopted_is_refused_where_ours_would_be_used():
     foreign_tokenizer = FOREIGN["gpt-neox"]
     require_special_tokens(foreign_tokenizer, [0])
     require_special_tokens(renumber_tokens(foreign_tokenizer, "").tokenizer, range(len(SPECIAL_TOKENS)))

@@ -71,7 +71,7 @@ def test_a_step_is_the_same_first_and_after_all_before_it(
 
 @given(contexts, seeds | st.none(), batch_sizes)
 @settings(deadline=None, max_examples=60)
-def test_targets_are_the_inputs_shifted_by_one_and_segments_begin_at_marks(
+def test_targets_are_the_inputs_shifted_by_one_and_segments_begin_at_special_tokens(
     make_loader, context: int, seed: int | None, batch_size: int
 ) -> None:
     inputs, targets, segment_ids = make_loader(context, seed).batch(3, batch_size)

@@ -34,7 +34,7 @@ def test_the_fullest_row_with_room_is_taken() -> None:
 
 @st.composite
 def conversations(draw: st.DrawFn) -> list[list[int]]:
-    """Masks of conversations: the first token is the mark that starts them."""
+    """Masks of conversations: the first token is the special token that starts them."""
     bits = st.lists(st.integers(0, 1), max_size=25)
     return [[0, *mask] for mask in draw(st.lists(bits, min_size=1, max_size=12))] + [[0, 1]]
 

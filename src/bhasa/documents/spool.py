@@ -1,6 +1,6 @@
 """Where texts and conversations wait until they are split: a SQLite file that grows with them, not memory.
 
-The file is a scratch pad of one process: it is never committed, and gone with the block that opened it.
+The file is for one process and is removed with the block that opened it, so nothing in it is ever committed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """A folder that decodes anywhere: the graph of one step, the tokenizer, and `decode.json`.
 
 `decode.json` says what a program must know to run the graph: its file, the names of inputs and outputs in
-their order, the shape of each state without the batch, the id that starts a text and those that end one.
-Before the first token a state is zeros of its shape, in which an axis that grows is 0. Version 2 says of each
-state its type too, `state_types`; in version 1, which models without attention have, all are float32.
+their order, the shape of each state without the batch, the id that starts a text, which the tokenizer puts
+in front by default (`add_special_tokens`), and those that end one. Before the first token a state is zeros
+of its shape, in which an axis that grows is 0. Version 2 says of each state its type too, `state_types`; in
+version 1, which models without attention have, all are float32.
 """
 
 import shutil

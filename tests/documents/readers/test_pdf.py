@@ -1,6 +1,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 
 import pytest
 
@@ -32,6 +33,12 @@ def test_text_of_all_pages_is_read(worker: Worker, text_pdf: bytes) -> None:
 
 def test_encrypted_pdf_is_refused_by_name(worker: Worker, make_pdf: MakePdf) -> None:
     assert refusal(worker, make_pdf(b"BT (x) Tj ET", password="secret")) == "encrypted PDF"
+
+
+@pytest.mark.skipif(find_spec("brotli") is not None, reason="the decoder is installed")
+def test_a_missing_decoder_is_not_taken_for_encryption(worker: Worker, make_pdf: MakePdf) -> None:
+    packed = make_pdf(b"BT (x) Tj ET").replace(b"/Length 12", b"/Filter /BrotliDecode /Length 12")
+    assert refusal(worker, packed) == "PDF that needs a decoder that is not installed"
 
 
 def test_pdf_with_an_empty_password_is_read(worker: Worker, make_pdf: MakePdf) -> None:

@@ -44,15 +44,19 @@ def _limit_cpu(seconds: int) -> None:
 
 
 def _parse(content: bytes) -> dict[str, Any]:
+    encrypted = False
     try:
         reader = pypdf.PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and not reader.decrypt(""):
+        encrypted = reader.is_encrypted
+        if encrypted and not reader.decrypt(""):
             return {"refused": "encrypted PDF"}
         pages = [page.extract_text() for page in reader.pages]
     except MemoryError:
         raise  # the process is no longer to be trusted: end it
-    except (FileNotDecryptedError, DependencyError):  # the second: a cipher that is not installed
+    except FileNotDecryptedError:
         return {"refused": "encrypted PDF"}
+    except DependencyError:  # a cipher, or a decoder of a stream
+        return {"refused": "encrypted PDF" if encrypted else "PDF that needs a decoder that is not installed"}
     except Exception as error:  # any parser bug is this file's fault alone
         return {"refused": f"broken PDF ({type(error).__name__})"}
     text = "\n\n".join(pages)
