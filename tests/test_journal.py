@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -266,7 +267,7 @@ def test_file_hash_is_sha256(tmp_path: Path) -> None:
 def test_space_is_asked_for_where_the_folder_will_lie(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     require_space(tmp_path / "not" / "yet", free // 2, "a model")
-    with pytest.raises(UserError, match=r"a model needs .* GB free; make room"):
+    with pytest.raises(UserError, match=r"a model needs .* free; make room"):
         require_space(tmp_path / "not" / "yet", free * 2, "a model")
 
 
@@ -322,3 +323,19 @@ def test_a_journal_that_is_not_there_is_made_by_truncating(tmp_path: Path) -> No
     journal = Journal(tmp_path / "a.jsonl")
     journal.truncate(0)
     assert journal.path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (2.5e12, "2500.0 GB")],
+)
+def test_a_size_has_the_unit_that_fits(count: float, text: str) -> None:
+    assert journal.size(count) == text
+
+
+def test_too_little_space_is_said_in_numbers_that_are_not_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=30_000))
+    with pytest.raises(UserError, match=r"needs 40.0 MB, the disk has 30.0 kB free"):
+        require_space(tmp_path, 40_000_000, "a model")

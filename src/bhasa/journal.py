@@ -80,8 +80,16 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        found = f"{what} needs {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB free"
+        found = f"{what} needs {size(needed)}, the disk has {size(free)} free"
         raise UserError(f"{folder}: {found}; make room and run again")
+
+
+def size(count: float) -> str:
+    """So many bytes in the unit that fits, such as `12.3 MB`."""
+    for unit, bytes_ in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= bytes_:
+            return f"{count / bytes_:.1f} {unit}"
+    return f"{count:.0f} bytes"
 
 
 class Mark(NamedTuple):

@@ -3,12 +3,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
-from bhasa.model.language_model import LanguageModel
-from bhasa.training.estimate import announce, training_bytes
+from bhasa.training import estimate
+from bhasa.training.estimate import announce, require_memory, training_bytes
+from bhasa.training.probe import Seconds
 
 MEASURE = """
 import json, sys, numpy as np, torch
@@ -114,22 +117,28 @@ def test_more_of_anything_needs_more_and_checkpointing_less():
 
 def test_one_line_says_what_the_run_will_cost(capsys, make_stepper, make_plan):
     stepper = make_stepper(micro_batch=3)
-    announce(stepper, make_plan(50))
+    announce(stepper, make_plan(50), 0)
     (line,) = capsys.readouterr().err.splitlines()
     count = f"{stepper.model.num_parameters():,}"
     pattern = (
         rf"run: {count} parameters \({count} trained\), 50 steps of 64 tokens "
-        r"\(3,200 in all, 2 x 3 sequences a step\); about \d+ (s|min) and \d\.\d GB of memory on cpu"
+        r"\(3,200 in all, 2 x 3 sequences a step\); about \d+ (s|min) and \d+\.\d (GB|MB) of memory on cpu"
     )
     assert re.fullmatch(pattern, line), line
 
 
-def test_the_probe_leaves_no_trace(make_stepper, make_plan, snapshot):
-    stepper = make_stepper()
-    before = snapshot(stepper)
-    announce(stepper, make_plan(5))
-    after = snapshot(stepper)
-    assert before.keys() == after.keys()
-    assert all((before[name] == after[name]).all() for name in before)
-    assert all(p.grad is None for p in stepper.model.parameters())
-    assert isinstance(stepper.model, LanguageModel)
+def test_what_is_done_is_said_and_not_counted_again(capsys, make_stepper, make_plan, monkeypatch):
+    monkeypatch.setattr(estimate, "measure", lambda stepper, plan: Seconds(step=10.0, validation=100.0))
+    said = []
+    for done in (0, 8, 9):  # of 10 steps, with validations after steps 0, 3, 6, 9 and 10
+        announce(make_stepper(), make_plan(10), done)
+        said.append(capsys.readouterr().err)
+    assert "about 10 min and" in said[0]  # 10 x 10 + 5 x 100 s
+    assert ", of which 8 are done; about 4 min and" in said[1]  # 2 x 10 + 2 x 100 s
+    assert ", of which 9 are done; about 2 min and" in said[2]  # 1 x 10 + 1 x 100 s
+
+
+def test_memory_is_in_the_unit_that_fits(monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=400_000_000))
+    with pytest.raises(UserError, match=r"more than 640.0 MB of memory, cpu has 400.0 MB"):
+        require_memory(40_000_000, "cpu")

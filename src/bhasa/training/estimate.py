@@ -1,26 +1,28 @@
 """What a run will cost, said in one line before it starts: parameters, tokens, time, memory."""
 
 import sys
-import time
 
 import psutil
 import torch
 
 from bhasa.errors import UserError
+from bhasa.journal import size
 from bhasa.model.config import ModelConfig
 from bhasa.model.mixers import MIXERS
 from bhasa.ops.cross_entropy.blocks import LOGITS
 from bhasa.training.plan import Plan
+from bhasa.training.probe import measure
 from bhasa.training.step import Stepper
 
 _BASELINE_BYTES = 500e6  # the interpreter with torch and the tracker loaded
 
 
-def announce(stepper: Stepper, plan: Plan) -> None:
-    """Time one micro-batch (its gradient is thrown away) and print the estimate on standard error."""
+def announce(stepper: Stepper, plan: Plan, done: int) -> None:
+    """Measure what a step costs and print the estimate for what is left after `done`, on standard error."""
     hardware, config = stepper.hardware, plan.config
-    rows = min(hardware.micro_batch, config.sequences_per_step)
-    per_step = _probe_seconds(stepper, plan, rows) * config.sequences_per_step / rows
+    seconds, rows = measure(stepper, plan), min(hardware.micro_batch, config.sequences_per_step)
+    validations = sum(map(plan.validates, range(done + bool(done), plan.steps + 1)))
+    left = (plan.steps - done) * seconds.step + validations * seconds.validation
     micro_steps = -(-config.sequences_per_step // hardware.micro_batch)
     trained = sum(p.numel() for p in stepper.model.parameters() if p.requires_grad)
     memory = _BASELINE_BYTES + training_bytes(
@@ -33,8 +35,9 @@ def announce(stepper: Stepper, plan: Plan) -> None:
     print(
         f"{plan.name}: {stepper.model.num_parameters():,} parameters ({trained:,} trained), "
         f"{plan.steps:,} steps of {config.tokens_per_step:,} tokens "
-        f"({plan.steps * config.tokens_per_step:,} in all, {micro_steps} x {rows} sequences a step); "
-        f"about {_duration(plan.steps * per_step)} and {memory / 1e9:.1f} GB of memory on {hardware.device}",
+        f"({plan.steps * config.tokens_per_step:,} in all, {micro_steps} x {rows} sequences a step)"
+        + (f", of which {done:,} are done" if done else "")
+        + f"; about {_duration(left)} and {size(memory)} of memory on {hardware.device}",
         file=sys.stderr,
         flush=True,
     )
@@ -70,8 +73,8 @@ def require_memory(parameters: int, device: str) -> None:
     needed, there = 4 * 4 * parameters, _memory_bytes(device)
     if needed > there:
         raise UserError(
-            f"training {parameters:,} parameters takes more than {needed / 1e9:.1f} GB of "
-            f"memory, {device} has {there / 1e9:.1f} GB; choose a smaller model "
+            f"training {parameters:,} parameters takes more than {size(needed)} of "
+            f"memory, {device} has {size(there)}; choose a smaller model "
             "or vocabulary, or a larger machine"
         )
 
@@ -80,23 +83,6 @@ def _memory_bytes(device: str) -> int:
     if device == "cuda":
         return int(torch.cuda.get_device_properties(0).total_memory)
     return psutil.virtual_memory().total
-
-
-def _probe_seconds(stepper: Stepper, plan: Plan, rows: int) -> float:
-    part = plan.train.batch(0, plan.config.sequences_per_step, slice(0, rows))
-    stepper.model.train()
-    seconds = float("inf")
-    for _ in range(2):
-        started = time.perf_counter()
-        loss = stepper.loss_sum(part)
-        loss.backward()
-        if loss.is_cuda:  # it works on its own: wait for it
-            torch.cuda.synchronize()
-        seconds = min(seconds, time.perf_counter() - started)
-        stepper.model.zero_grad(set_to_none=True)
-        if seconds > 2:  # long enough to need no warm run
-            break
-    return seconds
 
 
 def _duration(seconds: float) -> str:

@@ -1,10 +1,12 @@
 """Fit a model from whatever state its run is in: shared by the stages that train."""
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from bhasa.errors import BhasaError
 from bhasa.hardware import HardwareProfile, machine
 from bhasa.model.language_model import LanguageModel
 from bhasa.training import checkpoint
@@ -13,6 +15,9 @@ from bhasa.training.plan import Plan
 from bhasa.training.run_folder import RunFolder, fingerprint, locked
 from bhasa.training.step import SINGLE_PROCESS, Stepper
 from bhasa.training.strategy import Strategy
+
+TRIAL_STEPS = 10  # fewer show nothing of a learning rate
+WORSE = 1.01  # by less, a loss may rise without reason
 
 
 @contextmanager
@@ -47,7 +52,27 @@ def fit(
         checkpoint.require_space(state.path, model)
         events = train(stepper, plan, state, follow)
         model.backbone.activation_checkpointing = False
+        _require_learning(plan, model.config.vocab_size, summary(events))
         yield events
+
+
+def _require_learning(plan: Plan, vocab_size: int, figures: dict[str, float]) -> None:
+    """Refuse a run that diverged; say so if one is merely no better on the validation data than before.
+
+    Diverged is what ends no better than guessing, or worse than it began, on what it learns from too. The
+    rest may be meant: a model that was good is tuned on little, and learns that by heart.
+    """
+    before, after = figures["initial_validation_loss"], figures["validation_loss"]
+    if figures["steps"] < TRIAL_STEPS or after < before:
+        return
+    found = (
+        f"{plan.name}: the validation loss was {before:.4f} before training and is {after:.4f} after it, "
+        f"the training loss {figures['train_loss']:.4f}"
+    )
+    worse = after > WORSE * before and figures["train_loss"] >= before
+    if worse or not after < math.log(vocab_size):
+        raise BhasaError(f"{found}: nothing was learnt; lower the learning rate and run again")
+    print(f"{found}: the model got no better", file=sys.stderr, flush=True)
 
 
 def summary(events: list[Event]) -> dict[str, float]:

@@ -27,9 +27,10 @@ def train(stepper: Stepper, plan: Plan, folder: RunFolder, follow: Follow = null
     """
     tokens = plan.config.tokens_per_step
     found = folder.newest()
-    if (found.step if found else 0) < plan.steps:
-        announce(stepper, plan)
-    done = folder.resume(found, stepper)
+    done = found.step if found else 0
+    if done < plan.steps:
+        announce(stepper, plan, done)  # while the optimiser is new
+    folder.resume(found, stepper)
     with (
         follow(folder.journal.path),
         stop_requests() as stop_signal,
@@ -41,7 +42,7 @@ def train(stepper: Stepper, plan: Plan, folder: RunFolder, follow: Follow = null
             loss = _advance(stepper, plan, folder, done)
             done += 1
             bar.advance(tokens, f"loss {loss:.3f}")
-            if done == plan.steps or done % plan.config.validate_every == 0:
+            if plan.validates(done):
                 _validate(stepper, plan, folder, done)
             signum = stepper.strategy.agree(stop_signal() or 0)
             if signum or done == plan.steps or done % plan.config.checkpoint_every == 0:

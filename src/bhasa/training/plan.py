@@ -23,6 +23,10 @@ class Plan:
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Hashes of what is read: of the rows, and of the weights if they are not new."""
 
+    def validates(self, done: int) -> bool:
+        """Whether the validation loss is measured after so many steps."""
+        return done in (0, self.steps) or done % self.config.validate_every == 0
+
     def identity(self, model: ModelConfig) -> dict[str, Any]:
         """All that decides what is learnt, to the rounding of its numbers."""
         return {

@@ -69,15 +69,14 @@ class RunFolder:
             self._say(f"checkpoint {name} is damaged ({damage}), so training goes on from step {found.step}")
         return found
 
-    def resume(self, found: Checkpoint | None, stepper: Stepper) -> int:
-        """Load `found` and forget what the journal says of later steps; returns the steps done."""
+    def resume(self, found: Checkpoint | None, stepper: Stepper) -> None:
+        """Load `found`, forget what the journal says of later steps, and remove what was passed over."""
         if found:
             found.load(stepper)
         if self.writes:
             self.journal.truncate(found.journal_size if found else 0)
             for name in found.passed_over if found else ():
                 shutil.rmtree(self.path / name)
-        return found.step if found else 0
 
     def _say_what_differs(self) -> None:
         """One sentence where the same run was begun in another circumstance."""
