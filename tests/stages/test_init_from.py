@@ -27,7 +27,7 @@ from bhasa.tokens.foreign_tokenizer import open_foreign
 from bhasa.tokens.shards import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
-from bhasa.training.loop import Run
+from bhasa.training.run_folder import RunFolder
 
 HARDWARE = HardwareProfile(device="cpu", precision="fp32", micro_batch=2)
 TEXTS = [f"def number_{i}(x):\n    return x + {i}\n" * 4 for i in range(30)]
@@ -170,7 +170,7 @@ def test_a_model_of_ours_is_trained_on_as_it_was(inputs, source, tmp_path):
 def test_a_run_that_was_stopped_goes_on_and_not_from_another_models_state(
     inputs, source, tmp_path, monkeypatch
 ):
-    record = Run.record
+    record = RunFolder.record
 
     def interrupted(training, step, **values):
         record(training, step, **values)
@@ -179,7 +179,7 @@ def test_a_run_that_was_stopped_goes_on_and_not_from_another_models_state(
 
     run(inputs, tmp_path / "straight", source)
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "record", interrupted)
+        patch.setattr(RunFolder, "record", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(inputs, tmp_path / "resumed", source)
     other = Path(shutil.copytree(source, tmp_path / "other"))
