@@ -10,7 +10,7 @@ from benchmarks import families, peers, tables, time_to_loss
 
 PROGRAMS = {
     "scan": {"bhasa: reference", "bhasa: chunked", "mambapy", "torch loop"},
-    "conv": {"bhasa: reference", "bhasa: shifted", "nn.Conv1d"},
+    "conv": {"bhasa: reference", "bhasa: chunked", "nn.Conv1d"},
     "training": {"bhasa", "transformer of equal products", "mambapy", "transformers"},
     "mixers": {"Mamba", "Mamba-2", "attention", "hybrid, 1 attention in 8", "transformers, Mamba-2"},
     "prefill": {"bhasa", "transformers"},
