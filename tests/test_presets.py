@@ -19,6 +19,7 @@ from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build, outline
 from bhasa.stages import pretrain
 from bhasa.training.config import PretrainPreset
+from bhasa.training.estimate import training_bytes
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "pipeline"
@@ -83,26 +84,41 @@ def test_every_size_can_be_chosen_with_the_parameters_that_ship(path, tmp_path, 
     check(params_with(tmp_path, model__size=path.stem), PIPELINE)
 
 
-@pytest.mark.parametrize(
-    ("profile", "precision", "micro_batch", "checkpointing"),
-    [
-        ("8gb", "fp16", 1, True),
-        ("12gb", "fp16", 2, True),
-        ("16gb", "fp16", 4, True),
-        ("24gb", "fp16", 8, False),
-        ("32gb", "fp16", 12, False),
-        ("48gb", "fp32", 16, False),
-        ("cpu", "fp32", 4, False),
-        ("mps", "fp32", 4, False),
-    ],
-)
-def test_hardware_profiles(profile, precision, micro_batch, checkpointing):
-    found = HardwareProfile.load(PIPELINE / "hardware" / f"{profile}.yaml")
-    assert (found.precision, found.micro_batch, found.activation_checkpointing) == (
-        precision,
-        micro_batch,
-        checkpointing,
+PROFILES = {path.stem: path for path in sorted((PIPELINE / "hardware").glob("*.yaml"))}
+GPUS = sorted((name for name in PROFILES if name.endswith("gb")), key=lambda name: int(name[:-2]))
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_says_how_to_run_and_loads(name):
+    profile = HardwareProfile.load(PROFILES[name])
+    assert profile.device == ("cuda" if name in GPUS else name)
+    assert profile.backend == "auto"  # a shipped profile is for any machine with that device
+
+
+def test_a_larger_gpu_takes_no_fewer_rows_and_none_recomputes_in_full_precision():
+    profiles = [HardwareProfile.load(PROFILES[name]) for name in GPUS]
+    sizes = [profile.micro_batch for profile in profiles]
+    assert sizes == sorted(set(sizes))
+    recomputing = [profile.activation_checkpointing for profile in profiles]
+    assert recomputing == sorted(recomputing, reverse=True)  # the small ones
+    assert all(profile.precision != "fp32" for profile in profiles if profile.activation_checkpointing)
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_a_gpu_s_profile_fits_its_memory_with_the_default_model(name):
+    choice = YAML(typ="safe").load(ROOT / "params.yaml")
+    config = ModelConfig.load(PIPELINE / "model" / f"{choice['model']['size']}.yaml")
+    config = config.model_copy(update={"vocab_size": choice["tokenize"]["vocab_size"]})
+    training = PretrainPreset.load(PIPELINE / "training" / f"{choice['training']['preset']}.yaml")
+    profile, count = HardwareProfile.load(PROFILES[name]), outline(config).num_parameters()
+    needed = training_bytes(
+        config,
+        parameters=count,
+        trained=count,
+        tokens=profile.micro_batch * training.context_length,
+        checkpointing=profile.activation_checkpointing,
     )
+    assert needed < 0.8e9 * int(name.removesuffix("gb"))
 
 
 def test_the_experiment_as_shipped_is_valid():

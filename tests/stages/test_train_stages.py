@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from bhasa import bundle, journal
 from bhasa.errors import UserError
@@ -144,6 +146,20 @@ def test_interrupted_stages_go_on_from_their_checkpoint_to_the_same_bytes(inputs
         run(inputs, resumed, **paths)
         assert steps[0] == 3  # the newest checkpoint is of step 2
     assert journal.sha256_folder(straight) == journal.sha256_folder(resumed)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_base_learns_in_half_precision_and_is_written_in_full(inputs, tmp_path, precision):
+    hardware = HARDWARE.model_copy(update={"precision": precision})
+    half = run_pretrain(inputs, tmp_path / "half", hardware=hardware)
+    full = run_pretrain(inputs, tmp_path / "full")
+    assert half["validation_loss"] < half["initial_validation_loss"]
+    assert half["validation_loss"] == pytest.approx(full["validation_loss"], rel=0.02)
+    assert half["validation_loss"] != full["validation_loss"]
+    weights = load_file(tmp_path / "half/base" / bundle.WEIGHTS)
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    provenance = journal.read_json(tmp_path / "half/base" / bundle.PROVENANCE)
+    assert provenance["hardware"]["precision"] == precision
 
 
 def test_a_failure_to_write_the_model_costs_no_training(inputs, tmp_path, observe):

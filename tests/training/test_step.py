@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from bhasa.errors import BhasaError
 from bhasa.hardware import HardwareProfile
 from bhasa.tokens.loader import IGNORED, Batch
+from bhasa.training.optimizer import Optimizer
 from bhasa.training.step import mean_loss
 
 
@@ -50,17 +51,40 @@ def test_the_split_into_micro_batches_does_not_matter(make_stepper, batches, mic
     assert (weights(whole) - weights(split)).abs().max() < 2e-3
 
 
-def test_one_step_is_adamw_on_the_clipped_gradient(make_stepper, batches):
-    stepper, by_hand = make_stepper(), make_stepper()
+class Descent:
+    """An optimiser that goes down the gradient as it is, so that its size shows in the weights."""
+
+    def __init__(self, model):
+        self.params = dict(model.named_parameters())
+        self.state = {}
+
+    @torch.no_grad()
+    def step(self, rate):
+        for parameter in self.params.values():
+            parameter -= rate * parameter.grad
+
+
+@pytest.mark.parametrize("micro_batch", [2, 7])
+@pytest.mark.parametrize("share", [0.25, 4.0])
+def test_one_step_goes_down_the_gradient_of_the_mean_clipped_as_a_whole(
+    make_stepper, batches, micro_batch, share
+):
+    stepper, by_hand = make_stepper(micro_batch=micro_batch), make_stepper()
     inputs, targets, segments = (torch.from_numpy(part) for part in batches.batch(0, 7))
     logits, _ = by_hand.model(inputs, segment_ids=segments)
     F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED).backward()
-    norm = torch.stack([p.grad.norm() for p in by_hand.model.parameters()]).norm()
-    for parameter in by_hand.model.parameters():
-        parameter.grad *= min(1.0, 1.0 / float(norm))
-    by_hand.optimizer.step(3e-3)
-    assert step(stepper, batches, rate=3e-3).grad_norm == pytest.approx(float(norm), rel=1e-4)
-    assert (weights(stepper) - weights(by_hand)).abs().max() < 1e-3  # 3e-3 is the size of a step
+    gradient = torch.cat([p.grad.flatten() for p in by_hand.model.parameters()])
+    norm = float(gradient.norm())
+    stepper.clip_norm = share * norm
+    stepper.optimizer = Optimizer([Descent(stepper.model)])
+    before = weights(stepper)
+    assert step(stepper, batches, rate=1.0).grad_norm == pytest.approx(norm, rel=1e-4)
+    expected = before - min(1.0, share) * gradient
+    torch.testing.assert_close(weights(stepper), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_the_config_s_clip_norm_is_the_stepper_s(make_stepper, config):
+    assert make_stepper().clip_norm == config.clip_norm
 
 
 def test_dropout_is_drawn_by_step_and_not_by_history(make_stepper, batches):
