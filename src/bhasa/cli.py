@@ -17,6 +17,7 @@ VERBS = {
     "finetune": "bhasa.stages.finetune",
     "evaluate": "bhasa.stages.evaluate",
     "export": "bhasa.stages.export",
+    "speed": "bhasa.stages.speed",
     "generate": "bhasa.tools.generate",
     "chat": "bhasa.tools.chat",
     "convert": "bhasa.tools.convert",

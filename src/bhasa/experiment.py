@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bhasa.documents.config import IngestConfig
-from bhasa.evaluation.config import EvaluateConfig
+from bhasa.evaluation.config import EvaluateConfig, SpeedConfig
 from bhasa.export.config import ExportConfig
 from bhasa.finetuning.config import FinetuneConfig
 from bhasa.hardware import HardwareProfile
@@ -49,6 +49,7 @@ class Experiment(Config):
     finetune: FinetuneConfig
     evaluate: EvaluateConfig
     export: ExportConfig
+    speed: SpeedConfig
 
 
 def check(params: Path, pipeline: Path) -> None:

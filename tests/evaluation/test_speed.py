@@ -1,14 +1,16 @@
 from bhasa.evaluation.config import SpeedConfig
-from bhasa.evaluation.speed import measure
+from bhasa.evaluation.speed import decoding, stepping
 from bhasa.inference.generate import Decoder
+
+CONFIG = SpeedConfig(prompt_tokens=10, new_tokens=4, repeats=2)
 
 
 def test_speed_states_what_was_run(model):
-    speed = measure(model, [0, 9, 8], SpeedConfig(prompt_tokens=10, new_tokens=4, repeats=2))
-    assert (speed.prompt_tokens, speed.new_tokens) == (10, 4)
-    assert speed.seconds_to_first_token > 0
-    assert speed.tokens_per_second > 0
-    assert speed.state_bytes == 4 * 2 * 32 * (3 + 4)  # float32, layers, d_inner, d_conv - 1 and d_state
+    speed = decoding(model, CONFIG).metrics
+    assert (speed["prompt_tokens"], speed["new_tokens"]) == (10, 4)
+    assert speed["seconds_to_first_token"] > 0
+    assert speed["tokens_per_second"] > 0
+    assert speed["state_bytes"] == 4 * 2 * 32 * (3 + 4)  # float32, layers, d_inner, d_conv - 1 and d_state
 
 
 def test_every_run_reads_the_prompt_and_writes_all_tokens(model, monkeypatch):
@@ -19,8 +21,14 @@ def test_every_run_reads_the_prompt_and_writes_all_tokens(model, monkeypatch):
     original = Decoder._step
     monkeypatch.setattr(Decoder, "_step", lambda self, token: steps.append(1) or original(self, token))
     try:
-        measure(model, [0, 9, 8], SpeedConfig(prompt_tokens=10, new_tokens=4, repeats=2))
+        decoding(model, CONFIG)
     finally:
         hook.remove()
     assert lengths == [10, 10, 10]
     assert len(steps) == 3 * 3
+
+
+def test_a_program_that_steps_reads_all_tokens_in_every_run():
+    read = []
+    assert stepping(read.append, 3, CONFIG).metrics["tokens_per_second"] > 0
+    assert read == [[0, 1, 2, 0]] * 3

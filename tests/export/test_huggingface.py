@@ -6,6 +6,7 @@ import transformers
 
 from bhasa import bundle
 from bhasa.export import huggingface
+from bhasa.export.targets import Source
 from bhasa.inference.chat import ChatSession
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import generate
@@ -18,7 +19,7 @@ def test_greedy_text_of_transformers_is_ours(
     name: str, model_folders: dict[str, Path], tmp_path: Path
 ) -> None:
     model = bundle.load(model_folders[name])
-    huggingface.write(model, model_folders[name], tmp_path / "out")
+    huggingface.write(Source(model, model_folders[name]), tmp_path / "out")
     prompt = [0, 40, 41, 42]
     ours = list(generate(model, prompt, SamplingConfig(max_new_tokens=20, temperature=0.0)))
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out", local_files_only=True)
@@ -79,7 +80,7 @@ def test_loading_with_transformers_leaves_every_weight_as_it_was(
     model_folders: dict[str, Path], tmp_path: Path
 ) -> None:
     model = bundle.load(model_folders["tied"])
-    huggingface.write(model, model_folders["tied"], tmp_path / "out")
+    huggingface.write(Source(model, model_folders["tied"]), tmp_path / "out")
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out", local_files_only=True)
     found = theirs.state_dict()
     changed = [name for name, tensor in model.state_dict().items() if not torch.equal(tensor, found[name])]

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 import bhasa.export
 from bhasa import bundle
-from bhasa.export.targets import load_target
+from bhasa.export.targets import Source, load_target
 from bhasa.inference import text
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import generate
@@ -35,6 +35,7 @@ class Logged:
 def logged(
     request: pytest.FixtureRequest,
     models: dict[str, LanguageModel],
+    model_folders: dict[str, Path],
     tokenizer_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Logged]:
@@ -44,7 +45,7 @@ def logged(
 
     root = tmp_path_factory.mktemp("mlflow")
     model, tokenizer = models[request.param], bundle.load_tokenizer(tokenizer_folder)
-    load_target("onnx").write(model, tokenizer_folder, root / "onnx")
+    load_target("onnx").write(Source(model, model_folders[request.param]), root / "onnx")
     types = {float: "double", int: "long"}
     params = [ParamSpec(name, types[type(value)], value) for name, value in SAMPLING.as_mapping().items()]
     signature = ModelSignature(

@@ -26,8 +26,9 @@ SMALL = {
     "finetune.max_steps": 4,
     "evaluate.max_bytes": 20_000,
     "evaluate.sampling.max_new_tokens": 12,
-    "evaluate.speed.new_tokens": 4,
-    "export.prompt_tokens": 48,
+    "export.documents": 3,
+    "export.tokens": 48,
+    "speed.new_tokens": 4,
 }
 
 

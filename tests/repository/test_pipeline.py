@@ -2,14 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 # DVC and MLflow run in processes of their own; MLflow's client warns about itself while it is imported here.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
-STAGES = ["ingest", "tokenize", "pretrain", "finetune", "evaluate", "export"]
+STAGES = ["ingest", "tokenize", "pretrain", "finetune", "evaluate", "export", "speed"]
 
 
 def stages_run(output: str) -> list[str]:
@@ -17,10 +20,21 @@ def stages_run(output: str) -> list[str]:
 
 
 def reports(workspace) -> dict[str, bytes]:
-    """All reports but the timings, which differ from run to run."""
+    """All reports but that of the stage `speed`, which differs from run to run."""
     folder = workspace.path / "reports"
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "speed.json")
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def lock(workspace) -> dict[str, Any]:
+    """The hashes of the last run, but that of the one report of timings."""
+    stages = YAML(typ="safe").load(workspace.text("dvc.lock"))["stages"]
+    assert [out["path"] for out in stages["speed"].pop("outs")] == ["reports/speed.json"]
+    return stages
+
+
+def speeds(workspace) -> dict[str, Any]:
+    return json.loads(workspace.text("reports/speed.json"))
 
 
 @pytest.fixture
@@ -34,9 +48,35 @@ def restored(finished):
 def test_two_clean_clones_give_the_same_bytes(finished, new_workspace) -> None:
     other = new_workspace()
     assert stages_run(other.repro()) == STAGES
-    assert other.text("dvc.lock") == finished.text("dvc.lock")
+    assert lock(other) == lock(finished)
     assert reports(other) == reports(finished)
-    assert {"evaluate.json", "export.json", "samples.md", "pretrain/loss.png"} <= reports(other).keys()
+    assert {"evaluate.json", "export.json", "evaluation/samples.md", "pretrain/loss.png"} <= reports(
+        other
+    ).keys()
+
+
+def test_a_clone_of_a_finished_repository_measures_here(finished, tmp_path) -> None:
+    """Whatever Git holds, the first run in a clone evaluates and times, so that MLflow has its figures."""
+    finished.run("git", "clone", "-q", str(finished.path), str(tmp_path / "clone"))
+    clone = replace(finished, path=tmp_path / "clone")
+    assert not (clone.path / "reports" / "speed.json").exists()
+    assert stages_run(clone.repro()) == STAGES
+    assert lock(clone) == lock(finished)
+    metrics = {name for run in tracked_runs(clone.path) for name in run.data.metrics}
+    assert {"finetuned.perplexity", "finetuned.tokens_per_second", "onnx.mean_kl"} <= metrics
+    assert speeds(clone) != speeds(finished)
+    assert "tokens per second" in clone.run("bhasa", "report")
+
+
+def test_a_report_of_another_model_is_left_out(restored) -> None:
+    stale = restored.text("reports/speed.json")
+    restored.set_params({"finetune.max_steps": 3})
+    restored.repro()
+    (restored.path / "reports" / "speed.json").unlink()  # it may be a link into the cache
+    (restored.path / "reports" / "speed.json").write_text(stale)
+    shown = restored.run("bhasa", "report")
+    assert "Left out: reports/speed.json is of model" in shown
+    assert "tokens per second" not in shown
 
 
 def test_a_second_run_does_nothing_and_says_so(finished) -> None:
@@ -56,14 +96,16 @@ def test_a_model_to_start_from_brings_its_tokenizer(restored) -> None:
 
 
 def test_going_back_to_an_earlier_choice_restores_from_the_cache(restored) -> None:
-    lock = restored.text("dvc.lock")
+    before, figures, timings = restored.text("dvc.lock"), reports(restored), speeds(restored)
     restored.set_params({"finetune.max_steps": 3})
-    assert stages_run(restored.repro()) == ["finetune", "evaluate", "export"]
+    assert stages_run(restored.repro()) == ["finetune", "evaluate", "export", "speed"]
+    assert speeds(restored)["models"] != timings["models"]
     restored.set_params({"finetune.max_steps": 4})
     output = restored.repro()
     assert not stages_run(output)
     assert "cached" in output
-    assert restored.text("dvc.lock") == lock
+    assert restored.text("dvc.lock") == before
+    assert (reports(restored), speeds(restored)) == (figures, timings)
 
 
 def everything(workspace) -> dict[str, bytes]:
@@ -103,13 +145,14 @@ def test_make_reset_goes_back_from_a_stage_that_failed_as_its_error_says(restore
 def test_every_kind_of_layer_goes_all_the_way_and_repeats(restored, size) -> None:
     restored.set_params({"model.size": size})
     assert stages_run(restored.repro()) == STAGES[2:]
-    lock, first = restored.text("dvc.lock"), reports(restored)
-    assert {"huggingface", "onnx", "onnx-int8"} == json.loads(first["export.json"])["targets"].keys()
+    hashes, first = lock(restored), reports(restored)
+    opened = json.loads(first["export.json"])["context"]["opened_with"]
+    assert {"huggingface", "onnx", "onnx-int8"} == opened.keys()
     adapted = json.loads(restored.text("models/adapter/adapter_config.json"))["target_modules"]
     kinds = {"debug-mamba2": set(), "debug-hybrid": {"q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"}}
     assert set(adapted) == {"in_proj", "out_proj"} | kinds[size]
     restored.run("dvc", "repro", "--force", "--single-item", *STAGES[2:])
-    assert restored.text("dvc.lock") == lock
+    assert lock(restored) == hashes
     assert reports(restored) == first
     text = restored.run("bhasa", "generate", "--model", "models/finetuned", "--prompt", "def ")
     assert text.strip()
@@ -134,7 +177,7 @@ def test_a_queued_experiment_is_tracked_in_the_main_workspace(restored) -> None:
     assert any("queued" in name for name in names), names
 
 
-def test_mlflow_holds_six_stages_under_one_parent(finished) -> None:
+def test_mlflow_holds_all_stages_under_one_parent(finished) -> None:
     runs = tracked_runs(finished.path)
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     first = min(parents, key=lambda run: run.info.start_time)
@@ -167,8 +210,8 @@ def tracked_runs(folder: Path) -> list:
 
 
 def test_a_wrong_parameter_stops_the_run_before_the_first_stage(restored) -> None:
-    restored.set_params({"export.int8_max_kl": -1.0, "ingest.min_characters": 65})
+    restored.set_params({"export.targets.onnx-int8.mean_kl": -1.0, "ingest.min_characters": 65})
     output = restored.run("dvc", "repro", ok=False)
-    assert "params.yaml: export.int8_max_kl: found -1.0" in output
+    assert "params.yaml: export.targets.onnx-int8.mean_kl: found -1.0" in output
     assert "Traceback" not in output
     assert (restored.path / "models/export/onnx/decode.onnx").is_file()

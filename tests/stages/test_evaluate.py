@@ -1,3 +1,4 @@
+import csv
 import json
 import lzma
 import math
@@ -13,10 +14,10 @@ from typer.testing import CliRunner
 
 from bhasa import bundle
 from bhasa.errors import UserError
-from bhasa.evaluation.config import EvaluateConfig, SpeedConfig
+from bhasa.evaluation.config import EvaluateConfig
 from bhasa.hardware import HardwareProfile
 from bhasa.inference.config import SamplingConfig
-from bhasa.journal import sha256_file
+from bhasa.journal import sha256_file, sha256_folder
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.stages import evaluate
@@ -30,7 +31,6 @@ CONFIG = EvaluateConfig(
     chunk=16,
     prompts=("the cat", "why?"),
     sampling=SamplingConfig(max_new_tokens=8, temperature=0.8, seed=1),
-    speed=SpeedConfig(prompt_tokens=8, new_tokens=3, repeats=1),
 )
 PROFILE = HardwareProfile(device="cpu", precision="fp32", micro_batch=1)
 
@@ -73,7 +73,7 @@ def run(inputs, folder, config=CONFIG, tracker=None):
     return evaluate.run(config, profile=PROFILE, **inputs, **outputs, tracker=tracker or NullTracker())
 
 
-OUTPUTS = {"report": "evaluate.json", "samples": "samples.md", "speed": "speed.json"}
+OUTPUTS = {"report": "evaluate.json", "details": "evaluation"}
 
 
 def test_the_report_agrees_with_a_naive_computation(inputs, tmp_path):
@@ -99,28 +99,26 @@ def test_the_report_agrees_with_a_naive_computation(inputs, tmp_path):
     assert report["base"]["loss"] != report["finetuned"]["loss"]
 
 
-def test_report_and_samples_are_the_same_bytes_on_every_run(inputs, tmp_path):
+def test_all_that_is_written_is_the_same_bytes_on_every_run(inputs, tmp_path):
     for folder in ("one", "two"):
         run(inputs, tmp_path / folder)
-    for name in ("evaluate.json", "samples.md"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert sha256_folder(tmp_path / "one") == sha256_folder(tmp_path / "two")
+    details = sorted(path.name for path in (tmp_path / "one" / "evaluation").iterdir())
+    assert details == ["likelihood.csv", "loss_by_position.csv", "samples.md"]
 
 
 def test_samples_show_every_prompt_before_and_after_tuning(inputs, tmp_path):
     run(inputs, tmp_path)
-    page = (tmp_path / "samples.md").read_text()
+    page = (tmp_path / "evaluation" / "samples.md").read_text()
     assert page.count("\n### base\n") == page.count("\n### finetuned\n") == 2
     assert page.count("\n### finetuned, in a chat\n") == 2
     assert "\nthe cat\n" in page
 
 
-def test_speed_is_stamped_with_the_model_it_was_measured_on(inputs, tmp_path):
+def test_the_report_names_the_models_that_it_is_of(inputs, tmp_path):
     run(inputs, tmp_path)
-    speed = json.loads((tmp_path / "speed.json").read_text())
-    assert speed["model_sha256"] == sha256_file(inputs["finetuned"] / "model.safetensors")
-    assert speed["machine"]["threads"] == torch.get_num_threads()
-    assert speed["finetuned"]["prompt_tokens"] == 8
-    assert speed["finetuned"]["tokens_per_second"] > 0
+    models = json.loads((tmp_path / "evaluate.json").read_text())["models"]
+    assert models == {name: sha256_file(inputs[name] / bundle.WEIGHTS) for name in ("base", "finetuned")}
 
 
 def test_the_tracker_is_told_numbers_curves_and_files(inputs, tmp_path):
@@ -135,8 +133,10 @@ def test_the_tracker_is_told_numbers_curves_and_files(inputs, tmp_path):
         for step, values in tracker.metrics
         if "base.loss_by_position" in values
     ]
-    assert curve == [(row["up_to"], row["loss"]) for row in report["base"]["loss_by_position"]]
-    assert sorted(tracker.files) == sorted(OUTPUTS.values())
+    table = list(csv.DictReader((tmp_path / "evaluation" / "loss_by_position.csv").read_text().splitlines()))
+    rows = [row for row in table if row["model"] == "base"]
+    assert curve == [(int(row["up_to"]), float(row["loss_by_position"])) for row in rows]
+    assert sorted(tracker.files) == ["evaluate.json", "samples.md"]
 
 
 def test_only_the_budget_is_measured(inputs, tmp_path):
@@ -179,4 +179,4 @@ def test_the_command_reads_the_section_and_the_profile(inputs, workspace):
     assert result.exit_code == 0, result.exception
     assert json.loads((workspace / "evaluate.json").read_text())["documents"] == 3
     prompts = EvaluateConfig.load(workspace / "params.yaml", "evaluate").prompts
-    assert all(prompt in (workspace / "samples.md").read_text() for prompt in prompts)
+    assert all(prompt in (workspace / "evaluation" / "samples.md").read_text() for prompt in prompts)

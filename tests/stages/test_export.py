@@ -10,7 +10,7 @@ import pytest
 from bhasa import bundle, journal
 from bhasa.errors import BhasaError, UserError
 from bhasa.export.config import ExportConfig
-from bhasa.export.targets import TARGETS
+from bhasa.export.targets import TARGETS, Gates
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.stages.export import run
@@ -20,8 +20,8 @@ from bhasa.tracking import NullTracker
 
 TEXT = "The river carried what the mountain gave, and the sea kept the account of both. " * 20
 
-CONFIG = ExportConfig(prompt_tokens=32, int8_max_perplexity_increase=2.0)
-ONNX_ONLY = CONFIG.model_copy(update={"targets": ("onnx",)})
+CONFIG = ExportConfig(tokens=32)
+ONNX_ONLY = CONFIG.model_copy(update={"targets": {"onnx": Gates()}})
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,12 @@ def test_every_target_is_written_compared_and_reported(
 ) -> None:
     tracker = export(CONFIG, source, documents, tmp_path)
     report = json.loads((tmp_path / "export.json").read_text())
-    assert set(report["targets"]) == set(TARGETS) == {path.name for path in (tmp_path / "export").iterdir()}
-    assert report["model_sha256"] == journal.sha256_file(source / bundle.WEIGHTS)
-    assert report["targets"]["onnx"]["same_argmax"] == 1
-    assert 0 < report["targets"]["onnx-int8"]["mean_kl"] < 0.01
+    assert set(TARGETS) == {path.name for path in (tmp_path / "export").iterdir()}
+    assert TARGETS.keys() == report["context"]["opened_with"].keys() == report["context"]["purpose"].keys()
+    assert report["models"] == {"finetuned": journal.sha256_file(source / bundle.WEIGHTS)}
+    assert report["onnx"]["same_argmax"] == 1
+    assert 0 < report["onnx-int8"]["mean_kl"] <= report["onnx-int8"]["max_kl"] < 0.01
+    assert 0 < report["onnx-int8"]["relative_weight_error"]["in_proj"] < 0.02
     assert str(tmp_path) not in (tmp_path / "export.json").read_text()
     shown = capfd.readouterr()
     assert shown.out == ""
@@ -98,8 +100,8 @@ def test_a_missed_gate_names_it_and_leaves_the_earlier_export(
 ) -> None:
     export(ONNX_ONLY, source, documents, tmp_path)
     before = journal.sha256_folder(tmp_path)
-    strict = CONFIG.model_copy(update={"int8_max_kl": 1e-12, "targets": ("onnx", "onnx-int8")})
-    message = r"onnx-int8: int8_max_kl is [\d.e-]+, allowed is 1e-12"
+    strict = CONFIG.model_copy(update={"targets": {"onnx": Gates(), "onnx-int8": Gates(mean_kl=1e-12)}})
+    message = r"export\.targets\.onnx-int8\.mean_kl is [\d.e-]+, at most 1e-12 is allowed"
     with pytest.raises(BhasaError, match=message) as caught:
         export(strict, source, documents, tmp_path)
     assert caught.value.exit_code == 1
@@ -109,7 +111,7 @@ def test_a_missed_gate_names_it_and_leaves_the_earlier_export(
 
 def test_only_what_is_asked_for_is_left(source: Path, documents: Path, tmp_path: Path) -> None:
     export(CONFIG, source, documents, tmp_path)
-    huggingface = CONFIG.model_copy(update={"targets": ("huggingface",)})
+    huggingface = CONFIG.model_copy(update={"targets": {"huggingface": Gates()}})
     tracker = export(huggingface, source, documents, tmp_path)
     assert [path.name for path in (tmp_path / "export").iterdir()] == ["huggingface"]
     assert not tracker.registered  # no target that writes text

@@ -1,1 +1,1 @@
-"""What a trained model is worth: likelihood of unseen text, speed, and samples to read."""
+"""How good a trained model is: measures that each give figures, and the one report that holds them."""

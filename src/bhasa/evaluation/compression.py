@@ -1,10 +1,12 @@
-"""What a general compressor makes of the same text: the yardstick beside a model's bits per byte."""
+"""What a general compressor makes of the same texts: the yardstick beside a model's bits per byte."""
 
 import lzma
-from collections.abc import Iterable
+from collections.abc import Sequence
+
+from bhasa.evaluation.figures import Figures
 
 
-def xz_bits_per_byte(texts: Iterable[str]) -> float:
+def xz(texts: Sequence[str]) -> Figures:
     """Bits that xz, at its best, needs per byte of the texts one after another."""
     compressor = lzma.LZMACompressor(preset=9 | lzma.PRESET_EXTREME)
     size = compressed = 0
@@ -12,4 +14,4 @@ def xz_bits_per_byte(texts: Iterable[str]) -> float:
         content = text.encode()
         size += len(content)
         compressed += len(compressor.compress(content))
-    return 8 * (compressed + len(compressor.flush())) / size
+    return Figures({"bits_per_byte": 8 * (compressed + len(compressor.flush())) / size})

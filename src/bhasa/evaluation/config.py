@@ -1,4 +1,4 @@
-"""What `evaluate` measures, and on how much."""
+"""What `evaluate` and `speed` measure, and on how much."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ Prompt = Annotated[str, Field(min_length=1)]
 
 
 class SpeedConfig(Config):
-    """How decoding is timed."""
+    """The section `speed` of params.yaml: how decoding is timed."""
 
     prompt_tokens: Annotated[int, Field(ge=1)] = 256
     """Tokens read before the first one is written."""
@@ -34,5 +34,3 @@ class EvaluateConfig(Config):
     """Continued by both models, and answered by the fine-tuned one in a chat."""
     sampling: SamplingConfig = SamplingConfig()
     """How those texts are drawn."""
-    speed: SpeedConfig = SpeedConfig()
-    """How decoding is timed."""

@@ -1,51 +1,31 @@
-"""Texts to read: what the models make of fixed prompts, before and after tuning, side by side."""
+"""The measure `samples`: what a model makes of fixed prompts, to be read beside another's."""
 
-import re
-from collections.abc import Mapping, Sequence
-
-from tokenizers import Tokenizer
-
+from bhasa.evaluation.figures import Figures, Text
+from bhasa.evaluation.subject import Subject
 from bhasa.inference import text
 from bhasa.inference.chat import ChatSession
-from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import generate
-from bhasa.model.language_model import LanguageModel
 
 
-def continuations(
-    model: LanguageModel, tokenizer: Tokenizer, prompts: Sequence[str], sampling: SamplingConfig
-) -> list[str]:
-    """Each prompt as the beginning of a document, continued; without the prompt."""
-    stop_ids = text.special_ids(tokenizer)
-    tokens = (generate(model, text.document_ids(tokenizer, p), sampling, stop_ids=stop_ids) for p in prompts)
-    return ["".join(text.stream(tokenizer, ids)) for ids in tokens]
+def samples(subject: Subject) -> Figures:
+    """Each prompt continued as a document; by a model that chats, also answered in a conversation."""
+    prompts = subject.config.prompts
+    texts = [Text(prompt, subject.name, _continuation(subject, prompt)) for prompt in prompts]
+    if subject.chats:
+        texts += [Text(prompt, f"{subject.name}, in a chat", _reply(subject, prompt)) for prompt in prompts]
+    return Figures(texts=texts)
 
 
-def replies(
-    model: LanguageModel, tokenizer: Tokenizer, prompts: Sequence[str], sampling: SamplingConfig
-) -> list[str]:
-    """Each prompt as the first message of its own conversation, answered."""
-    return ["".join(ChatSession(model, tokenizer, sampling).reply(prompt)) for prompt in prompts]
+def _continuation(subject: Subject, prompt: str) -> str:
+    """Without the prompt."""
+    ids = generate(
+        subject.model,
+        text.document_ids(subject.tokenizer, prompt),
+        subject.config.sampling,
+        stop_ids=text.special_ids(subject.tokenizer),
+    )
+    return "".join(text.stream(subject.tokenizer, ids))
 
 
-def as_markdown(samples: Sequence[Mapping[str, str]], drawn: str) -> str:
-    """A page with a section per sample; `drawn` says how they came about."""
-    lines = ["# Samples", "", drawn, ""]
-    for number, sample in enumerate(samples, start=1):
-        lines += [f"## Prompt {number}", "", *section(sample, "###")]
-    return "\n".join(lines)
-
-
-def section(sample: Mapping[str, str], heading: str) -> list[str]:
-    """The lines of one sample: its prompt, then each text under the name of its writer."""
-    lines = [*_fenced(sample["prompt"]), ""]
-    for writer, written in sample.items():
-        if writer != "prompt":
-            lines += [f"{heading} {writer}", "", *_fenced(written), ""]
-    return lines
-
-
-def _fenced(content: str) -> list[str]:
-    """Shown as it is: the fence is longer than any run of backticks inside."""
-    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", content))])
-    return [f"{fence}text", content, fence]
+def _reply(subject: Subject, prompt: str) -> str:
+    return "".join(ChatSession(subject.model, subject.tokenizer, subject.config.sampling).reply(prompt))

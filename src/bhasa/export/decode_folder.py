@@ -1,4 +1,4 @@
-"""A folder that decodes anywhere: the graph of one step, the tokenizer, and `decode.json`.
+"""A folder that decodes anywhere: the graph of one step, the tokenizer's files, `decode.json` and a page.
 
 `decode.json` says what a program must know to run the graph: its file, the names of inputs and outputs in
 their order, the shape of each state without the batch, the id that starts a text, which the tokenizer puts
@@ -7,7 +7,6 @@ of its shape, in which an axis that grows is 0. Version 2 says of each state its
 version 1, which models without attention have, all are float32.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,15 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnx import helper
 from tokenizers import Tokenizer
 
 from bhasa import bundle, journal
+from bhasa.bundle.folder import TOKENIZER_FILES, copy_files
 from bhasa.export.decode_graph import build_decode_graph, input_names, output_names, states
 from bhasa.export.graph import Graph
-from bhasa.export.targets import Runtime
+from bhasa.export.model_card import card, metadata
+from bhasa.export.targets import Runtime, Source
 from bhasa.inference.text import special_ids
 from bhasa.model.config import ModelConfig
 from bhasa.tokens.chat import encode_content
@@ -32,17 +34,21 @@ INDEX = "decode.json"
 PROTOBUF_LIMIT = (1 << 31) - (1 << 24)  # bytes a .onnx file can hold, less a margin for all but weights
 
 
-def write_folder(folder: Path, graph: Graph, *, tokenizer: Path, name: str) -> None:
+def write_folder(folder: Path, graph: Graph, source: Source, *, name: str) -> None:
     """Write the step that `graph` holds the weights of as `folder/name`, with what belongs to it."""
     folder.mkdir()
+    index = _index(graph.config, name, bundle.load_tokenizer(source.folder))
+    facts = metadata(source, index)
     proto = build_decode_graph(graph)
+    helper.set_model_props(proto, facts)
     if sum(len(tensor.raw_data) for tensor in proto.graph.initializer) < PROTOBUF_LIMIT:
         onnx.save(proto, folder / name)
     else:
         onnx.save(proto, folder / name, save_as_external_data=True, location=f"{name}.data")
     onnx.checker.check_model(folder / name)
-    shutil.copyfile(tokenizer / bundle.TOKENIZER, folder / bundle.TOKENIZER)
-    journal.write_json(folder / INDEX, _index(graph.config, name, bundle.load_tokenizer(tokenizer)))
+    copy_files(source.folder, folder, TOKENIZER_FILES)
+    journal.write_json(folder / INDEX, index)
+    journal.write_text(folder / "README.md", card(facts, index))
 
 
 def _index(config: ModelConfig, model: str, tokenizer: Tokenizer) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +16,13 @@ import transformers
 from numpy.typing import NDArray
 
 from bhasa import bundle
-from bhasa.export.targets import Runtime, Target
-from bhasa.model.language_model import LanguageModel
+from bhasa.export.targets import Runtime, Source, Target
 from bhasa.tokens.chat import encode_content
 
 
-def write(model: LanguageModel, source: Path, folder: Path) -> Mapping[str, Any]:
+def write(source: Source, folder: Path) -> Mapping[str, float]:
     # Contents only: DVC keeps its files read-only, which a copy need not be.
-    shutil.copytree(source, folder, copy_function=shutil.copyfile)
+    shutil.copytree(source.folder, folder, copy_function=shutil.copyfile)
     return {}
 
 
@@ -78,4 +76,4 @@ def _quiet() -> Iterator[None]:
             log.enable_progress_bar()
 
 
-TARGET = Target(write, read, exact=True, generates=False)
+TARGET = Target(write, read, generates=False)

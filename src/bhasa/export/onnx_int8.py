@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bhasa.export.decode_folder import open_folder, write_folder
-from bhasa.export.quantisation import Int8Graph, weight_errors
-from bhasa.export.targets import Target
-from bhasa.model.language_model import LanguageModel
+from bhasa.export.packed_graph import Int8Graph, weight_errors
+from bhasa.export.targets import Source, Target
 
 
-def write(model: LanguageModel, source: Path, folder: Path) -> Mapping[str, Any]:
-    write_folder(folder, Int8Graph(model), tokenizer=source, name="decode.int8.onnx")
-    return {"relative_weight_error": weight_errors(model)}
+def write(source: Source, folder: Path) -> Mapping[str, float]:
+    write_folder(folder, Int8Graph(source.model), source, name="decode.int8.onnx")
+    return {f"relative_weight_error.{kind}": error for kind, error in weight_errors(source.model).items()}
 
 
-TARGET = Target(write, open_folder, exact=False, generates=True)
+TARGET = Target(write, open_folder, generates=True)

@@ -6,13 +6,16 @@ checked against it long before the runtimes, which take seconds to import, are n
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from bhasa.errors import UserError
 from bhasa.model.mixers import MIXERS
+from bhasa.params import Config
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,13 +24,59 @@ if TYPE_CHECKING:
     from bhasa.model.config import ModelConfig
     from bhasa.model.language_model import LanguageModel
 
+Limit = Annotated[float, Field(gt=0)] | None
+
+
+class Gates(Config):
+    """The most that figures of a target's comparison may be; null is the target's own limit."""
+
+    logit_difference: Limit = None
+    """The largest difference of a logit, as a share of the source's largest."""
+    mean_kl: Limit = None
+    """KL divergence of the predictions from the source's, nats per token."""
+    perplexity_increase: Limit = None
+    """Percent."""
+
+    def over(self, own: "Gates") -> dict[str, float]:
+        """The limits that hold: these, and `own` where these are null."""
+        return own.model_dump(exclude_none=True) | self.model_dump(exclude_none=True)
+
+
+ROUNDING = Gates(logit_difference=1e-5)
+"""Some ten times what float32 makes of the default model, 7e-7."""
+APPROXIMATION = Gates(mean_kl=5e-4, perplexity_increase=0.1)
+"""Several times what 8 bits a weight make of the default model, 6e-5 nats and 0.02 %."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What is known of a target before its runtime is imported."""
+
+    module: str
+    purpose: str
+    """What it is better for than the others, in a few words."""
+    gates: Gates
+    graph: bool
+    """Whether it writes a model's step as a graph, for which each mixer must say how."""
+
+
 TARGETS = {
-    "huggingface": "bhasa.export.huggingface",
-    "onnx": "bhasa.export.onnx_float",
-    "onnx-int8": "bhasa.export.onnx_int8",
+    "huggingface": Listed("bhasa.export.huggingface", "transformers, and training on", ROUNDING, graph=False),
+    "onnx": Listed("bhasa.export.onnx_float", "decoding without torch", ROUNDING, graph=True),
+    "onnx-int8": Listed(
+        "bhasa.export.onnx_int8", "the same as a smaller download", APPROXIMATION, graph=True
+    ),
 }
-ONNX = ("onnx", "onnx-int8")
-"""Those that write a model's step as a graph."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The model that is exported."""
+
+    model: "LanguageModel"
+    folder: Path
+    license: str | None = None
+    """Of the weights."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +93,27 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Target:
-    """How to write a form of the model, how to open it, and what it promises."""
+    """How to write a form of the model, and how to open it."""
 
-    write: "Callable[[LanguageModel, Path, Path], Mapping[str, Any]]"
-    """Of a model and the folder it came from, make the folder given last; returns figures for the report."""
+    write: Callable[[Source, Path], Mapping[str, float]]
+    """Make the folder; returns figures for the report."""
     read: Callable[[Path], Runtime]
-    exact: bool
-    """Whether only rounding may tell it from the source, or approximation is its purpose."""
     generates: bool
     """Whether its folder is one that `pyfunc_model.py` opens."""
 
 
-def require_exportable(targets: Sequence[str], config: "ModelConfig") -> None:
+def require_exportable(targets: Iterable[str], config: "ModelConfig") -> None:
     """Refuse targets that a model's mixers do not have; imports no runtime."""
     lacking = [MIXERS[name].title for name in dict.fromkeys(config.layers) if MIXERS[name].onnx is None]
-    refused = [name for name in targets if name in ONNX] if lacking else []
+    refused = [name for name in targets if TARGETS[name].graph] if lacking else []
     if refused:
         raise UserError(
             f"export.targets: found {', '.join(refused)}; {', '.join(lacking)} has no ONNX step; allowed for "
-            f"this model: {', '.join(name for name in TARGETS if name not in ONNX)}"
+            f"this model: {', '.join(name for name in TARGETS if not TARGETS[name].graph)}"
         )
 
 
 def load_target(name: str) -> Target:
     """The target of a name in `TARGETS`; imports its runtime."""
-    target: Target = importlib.import_module(TARGETS[name]).TARGET
+    target: Target = importlib.import_module(TARGETS[name].module).TARGET
     return target

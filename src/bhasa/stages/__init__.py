@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bhasa.tracking import Tracker
 
-STAGES = ("ingest", "tokenize", "pretrain", "finetune", "evaluate", "export")
+STAGES = ("ingest", "tokenize", "pretrain", "finetune", "evaluate", "export", "speed")
 
 
 def check_params(params: Path) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from bhasa.export.comparison import Comparison, Logits, Prompt
+    from collections.abc import Sequence
+
+    from bhasa.evaluation.report import Report
+    from bhasa.export.comparison import Comparison, Prompt
     from bhasa.export.config import ExportConfig
-    from bhasa.export.targets import Target
-    from bhasa.model.language_model import LanguageModel
+    from bhasa.export.targets import Gates, Source
     from bhasa.tracking import Tracker
 
 REGISTERED_NAME = "bhasa"
@@ -21,7 +23,7 @@ PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "tokenizers")  # what `p
 
 def command(
     params: Annotated[Path, typer.Option(help="File with the section `export`.")],
-    documents: Annotated[Path, typer.Option(help="Folder of documents; a test document is the prompt.")],
+    documents: Annotated[Path, typer.Option(help="Folder of documents; the test split is compared on.")],
     finetuned: Annotated[Path, typer.Option(help="Model folder to export.")],
     export: Annotated[Path, typer.Option(help="Folder to write: one folder per target.")],
     report: Annotated[Path, typer.Option(help="File to write: each target against the source, as JSON.")],
@@ -37,80 +39,82 @@ def command(
 
 def run(
     config: ExportConfig, *, documents: Path, finetuned: Path, export: Path, report: Path, tracker: Tracker
-) -> dict[str, float | int | str]:
+) -> dict[str, float]:
     """Write the folder `export`, the file `report`, and a version in the model registry.
 
     Raises `BhasaError` when a target misses a gate; what stood at `export` then stays.
     """
     from bhasa import bundle
-    from bhasa.export.comparison import read_prompt, source_logits
-    from bhasa.export.targets import load_target, require_exportable
-    from bhasa.journal import publish, require_space, sha256_file, write_json
+    from bhasa.evaluation.report import Report
+    from bhasa.export.comparison import read_prompts
+    from bhasa.export.targets import TARGETS, Source, require_exportable
+    from bhasa.journal import publish, require_space
 
-    model = bundle.load(finetuned)
-    require_exportable(config.targets, model.config)
-    require_space(export, 4 * model.num_parameters() * (len(config.targets) + 1), "exporting the model")
-    prompt = read_prompt(documents, bundle.load_tokenizer(finetuned), config.prompt_tokens)
-    _say(f"the source model reads {len(prompt.ids)} tokens of the test split")
-    expected = source_logits(model, prompt)
-    targets = {name: load_target(name) for name in config.targets}
-    values: dict[str, Any] = {}
-    misses: list[str] = []
+    source = Source(bundle.load(finetuned), finetuned, config.license)
+    require_exportable(config.targets, source.model.config)
+    require_space(
+        export, 4 * source.model.num_parameters() * (len(config.targets) + 1), "exporting the model"
+    )
+    prompts = read_prompts(
+        documents, bundle.load_tokenizer(finetuned), documents=config.documents, tokens=config.tokens
+    )
+    tokens = sum(len(prompt.ids) for prompt in prompts)
+    _say(f"each target reads {tokens:,} tokens of {len(prompts)} test documents next to the model")
+    result = Report(
+        models={"finetuned": bundle.weights_sha256(finetuned)},
+        context={
+            "documents": len(prompts),
+            "tokens": tokens,
+            "opened_with": {},
+            "purpose": {name: TARGETS[name].purpose for name in config.targets},
+        },
+    )
     with publish(export) as draft:
         draft.mkdir()
-        for name, target in targets.items():
-            values[name], missed = _export(
-                name,
-                target,
-                config,
-                draft / name,
-                model=model,
-                source=finetuned,
-                prompt=prompt,
-                expected=expected,
-            )
-            misses += [f"{name}: {sentence}" for sentence in missed]
+        misses = [
+            sentence
+            for name, gates in config.targets.items()
+            for sentence in _export(name, gates, source, draft / name, prompts, result)
+        ]
         _require(misses)
-    summary = {
-        "model_sha256": sha256_file(finetuned / bundle.WEIGHTS),
-        "parameters": model.num_parameters(),
-        "prompt_tokens": len(prompt.ids),
-    }
-    write_json(report, summary | {"targets": values})
+    result.save(report)
 
-    metrics = _metrics(values)
     tracker.log_input("documents", documents, "export")
-    tracker.log_metrics(metrics)
+    tracker.log_metrics(result.metrics)
     tracker.log_file(report)
-    _register(config, targets, export, tracker, summary)
-    return dict(metrics)
+    summary = {
+        "model_sha256": result.models["finetuned"],
+        "parameters": source.model.num_parameters(),
+        "compared_tokens": tokens,
+    }
+    _register(config, export, tracker, summary)
+    return result.metrics
 
 
 def _export(
-    name: str,
-    target: Target,
-    config: ExportConfig,
-    folder: Path,
-    *,
-    model: LanguageModel,
-    source: Path,
-    prompt: Prompt,
-    expected: Logits,
-) -> tuple[dict[str, Any], list[str]]:
-    """Write a target, open it and compare: its part of the report, and the gates it misses."""
-    from bhasa.export.comparison import compare, missed_gates
+    name: str, gates: Gates, source: Source, folder: Path, prompts: Sequence[Prompt], result: Report
+) -> list[str]:
+    """Write a target, open it and compare; its figures go into `result`. Returns the gates that it misses."""
+    from dataclasses import asdict
 
-    _say(f"{name}: writing")
-    figures = target.write(model, source, folder)
+    from bhasa.evaluation.figures import Figures
+    from bhasa.export.comparison import compare, missed_gates
+    from bhasa.export.targets import TARGETS, load_target
+
+    target = load_target(name)
+    _say(f"{name}: writing, for {TARGETS[name].purpose}")
+    figures = target.write(source, folder)
     runtime = target.read(folder)
     _say(f"{name}: opened with {runtime.name}, comparing")
-    if runtime.encode(prompt.text) != prompt.ids[1:]:
-        return {}, ["its tokenizer reads the prompt as other tokens than the source's; rebuild the tokenizer"]
-    comparison = compare(expected, runtime.logits(prompt.ids), prompt.ids)
+    if any(runtime.encode(prompt.text) != prompt.ids[1:] for prompt in prompts):
+        return [f"{name}: its tokenizer reads a document as other tokens than the source's does"]
+    comparison = compare(source.model, runtime, prompts)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    values = {"opened_with": runtime.name, "bytes": size} | _figures(comparison) | dict(figures)
-    _say(_line(name, values))
-    return values, missed_gates(comparison, config, exact=target.exact)
+    result.context["opened_with"][name] = runtime.name
+    result.add(name, "comparison", Figures({"bytes": size, **asdict(comparison), **figures}))
+    _say(f"{name}: {size / 1e6:,.1f} MB, {_line(comparison)}")
+    misses = missed_gates(comparison, gates.over(TARGETS[name].gates))
+    return [f"export.targets.{name}.{sentence}" for sentence in misses]
 
 
 def _require(misses: list[str]) -> None:
@@ -124,39 +128,21 @@ def _require(misses: list[str]) -> None:
         )
 
 
-def _figures(comparison: Comparison) -> dict[str, float]:
-    from dataclasses import asdict
-
-    figures = asdict(comparison) | {"perplexity_increase": comparison.perplexity_increase}
-    return {key: float(f"{value:.6g}") for key, value in figures.items()}
-
-
-def _line(name: str, values: dict[str, Any]) -> str:
+def _line(comparison: Comparison) -> str:
     return (
-        f"{name}: {values['bytes'] / 1e6:,.1f} MB, logits within {values['max_logit_difference']:.2g} "
-        f"({values['relative_logit_difference']:.2g} of the largest), KL {values['mean_kl']:.2g}, "
-        f"same likeliest token {values['same_argmax']:.1%}, perplexity {values['perplexity']:.4g} "
-        f"({values['perplexity_increase']:+.3f} %)"
+        f"logits within {comparison.logit_difference:.2g} of the largest, "
+        f"KL {comparison.mean_kl:.2g} (at most {comparison.max_kl:.2g}), "
+        f"same likeliest token {comparison.same_argmax:.2%}, "
+        f"perplexity {comparison.perplexity:.4g} ({comparison.perplexity_increase:+.3f} %)"
     )
 
 
-def _metrics(values: dict[str, Any]) -> dict[str, float]:
-    """The report's numbers, flat."""
-    return {
-        f"{target}.{key}": value
-        for target, figures in values.items()
-        for key, value in figures.items()
-        if isinstance(value, int | float)
-    }
-
-
-def _register(
-    config: ExportConfig, targets: dict[str, Target], export: Path, tracker: Tracker, tags: dict[str, Any]
-) -> None:
+def _register(config: ExportConfig, export: Path, tracker: Tracker, tags: dict[str, Any]) -> None:
     """Make the first target that writes text the champion of the model registry."""
     import bhasa.export
+    from bhasa.export.targets import load_target
 
-    for name in (name for name, target in targets.items() if target.generates):
+    for name in (name for name in config.targets if load_target(name).generates):
         tracker.register_model(
             REGISTERED_NAME,
             # By path: importing it would import MLflow and register the file's model here.

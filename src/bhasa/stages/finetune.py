@@ -121,7 +121,7 @@ def run(
             adapters.require_equal(checked_loss(merged), tuned_loss)
         bundle.save(finetuned, merged, tokenizer=base, provenance=provenance)
         metrics = {"trained_parameters": trained, **summary(events)}
-        journal.write_json(report, metrics)
+        journal.write_json(report, {"model_sha256": bundle.weights_sha256(finetuned)} | metrics)
         write_curves(events, curves)
     tracker.log_metrics(metrics)
     tracker.log_file(report)

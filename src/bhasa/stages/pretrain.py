@@ -117,7 +117,7 @@ def run(
     with fit(model, plan, hardware, folder=run_folders("pretrain"), follow=tracker.follow) as events:
         bundle.save(base, model, tokenizer=tokenizer, provenance=provenance)
         metrics = {"parameters": model.num_parameters(), **summary(events)}
-        journal.write_json(report, metrics)
+        journal.write_json(report, {"model_sha256": bundle.weights_sha256(base)} | metrics)
         write_curves(events, curves)
     tracker.log_metrics(metrics)
     tracker.log_file(report)

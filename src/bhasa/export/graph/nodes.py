@@ -17,7 +17,7 @@ Value = str
 class Graph:
     """Nodes in the order of computing, and the tensors they use. A subclass may store matrices otherwise."""
 
-    FLOAT, UINT8 = int(TensorProto.FLOAT), int(TensorProto.UINT8)
+    FLOAT = int(TensorProto.FLOAT)
 
     def __init__(self, model: LanguageModel) -> None:
         self.config = model.config
@@ -50,8 +50,12 @@ class Graph:
 
     def linear(self, name: str, x: Value, output: Value | None = None) -> Value:
         """x (b, in) times the transposed weight (out, in), and the bias if there is one: (b, out)."""
+        return self.gemm(x, f"{name}.weight", name, output)
+
+    def gemm(self, x: Value, weight: Value, name: str, output: Value | None = None) -> Value:
+        """The same with a weight that the graph computes; the bias is still that of the layer `name`."""
         biases = [f"{name}.bias"] if f"{name}.bias" in self.tensors else []
-        return self.add("Gemm", x, f"{name}.weight", *biases, output=output, transB=1)
+        return self.add("Gemm", x, weight, *biases, output=output, transB=1)
 
     def reshape(self, x: Value, *sizes: int) -> Value:
         """x (b, ...) to (b, *sizes)."""

@@ -1,12 +1,20 @@
-from bhasa.evaluation.samples import as_markdown
+from bhasa.evaluation.figures import Text
+from bhasa.evaluation.pages import as_markdown
+from bhasa.evaluation.report import Report
+
+
+def page_of(*texts: tuple[str, str, str], **context) -> str:
+    return as_markdown(Report(models={"base": "ab" * 32}, context=context, texts=[Text(*t) for t in texts]))
 
 
 def test_a_page_shows_each_prompt_with_its_texts_side_by_side():
-    samples = [
-        {"prompt": "def f", "base": "(x):", "finetuned": "():"},
-        {"prompt": "Why?", "base": "No.", "finetuned": "Yes."},
-    ]
-    page = as_markdown(samples, "Drawn with seed 7.")
+    page = page_of(
+        ("def f", "base", "(x):"),
+        ("Why?", "base", "No."),
+        ("def f", "finetuned", "():"),
+        ("Why?", "finetuned", "Yes."),
+        sampling={"seed": 7},
+    )
     headings = [line for line in page.splitlines() if line.startswith("#")]
     assert headings == [
         "# Samples",
@@ -21,9 +29,9 @@ def test_a_page_shows_each_prompt_with_its_texts_side_by_side():
     assert [page.index(f"\n{text}\n") for text in order] == sorted(
         page.index(f"\n{text}\n") for text in order
     )
-    assert "seed 7" in page
+    assert "Written by base abababababab; seed 7." in page
 
 
 def test_a_text_cannot_end_its_own_fence():
-    page = as_markdown([{"prompt": "p", "base": "a\n````\n# not a heading"}], "")
+    page = page_of(("p", "base", "a\n````\n# not a heading"))
     assert "\n`````text\na\n````\n# not a heading\n`````\n" in page
