@@ -70,9 +70,7 @@ def test_nan_misses_every_gate(between) -> None:
 
 def test_a_gate_names_figure_and_limit(between) -> None:
     (miss,) = missed_gates(between((LOGITS, LOGITS + 1)), {"logit_difference": 0.5})
-    assert miss == (
-        "logit_difference is 0.721, at most 0.5 is allowed"
-    )
+    assert miss == ("logit_difference is 0.721, at most 0.5 is allowed")
 
 
 def test_prompts_are_the_beginnings_of_the_first_documents(documents: Path, tokenizer_folder: Path) -> None:

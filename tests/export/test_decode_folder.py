@@ -4,16 +4,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tokenizers import Tokenizer
 import transformers
+from tokenizers import Tokenizer
 
 import bhasa
 from bhasa import bundle, journal
 from bhasa.errors import UserError
 from bhasa.export import decode_folder
 from bhasa.export.graph import Graph
-from bhasa.inference.text import document_ids
 from bhasa.export.targets import Source
+from bhasa.inference.text import document_ids
 from bhasa.model.language_model import LanguageModel
 
 

@@ -22,8 +22,8 @@ from tokenizers import Tokenizer
 from bhasa import bundle, journal
 from bhasa.bundle.folder import TOKENIZER_FILES, copy_files
 from bhasa.export.decode_graph import build_decode_graph, input_names, output_names, states
+from bhasa.export.folder_card import card, metadata
 from bhasa.export.graph import Graph
-from bhasa.export.model_card import card, metadata
 from bhasa.export.targets import Runtime, Source
 from bhasa.inference.text import special_ids
 from bhasa.model.config import ModelConfig

@@ -6,8 +6,8 @@ from typing import Any
 
 import bhasa
 from bhasa import bundle, journal
+from bhasa.cards.layers import describe_layers
 from bhasa.export.targets import Source
-from bhasa.model.description import describe_layers
 
 NO_LICENSE = "not stated: it follows from the documents that the model was trained on"
 
