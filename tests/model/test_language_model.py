@@ -326,3 +326,23 @@ def test_the_size_of_a_state_is_what_each_mixer_says(config, ids):
                 _, state = model(ids[:1, :length])
         for block, layer in zip(model.backbone.layers, state, strict=True):
             assert block.mixer.state_bytes(length) == sum(part.nbytes for part in layer)
+
+
+class ScaledHead(torch.nn.Module):
+    """Around the output projection, as an adapter is that its weight does not show."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head, self.weight = head, head.weight
+
+    def forward(self, hidden):
+        return 2 * self.head(hidden)
+
+
+def test_a_wrapped_output_projection_is_bypassed_by_neither_loss(ids):
+    model = build(SMALL, seed=0)
+    model.lm_head = ScaledHead(model.lm_head)
+    with torch.no_grad():
+        expected = F.cross_entropy(model(ids)[0].flatten(0, 1), ids.flatten(), reduction="none")
+        torch.testing.assert_close(model.token_losses(ids, ids)[0].flatten(), expected)
+        torch.testing.assert_close(model(ids, targets=ids), expected.sum())

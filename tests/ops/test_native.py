@@ -176,3 +176,35 @@ def test_what_the_kernels_do_not_hold_is_refused():
         native_conv(ConvInputs(x, normal(8, 17), None, normal(1, 8, 16), None))
     with pytest.raises(ValueError, match="at most 256"):
         native_scan(ScanInputs(x, x, -normal(8, 257).exp(), B, B, normal(8), None, None, state, None))
+
+
+def wrong_shapes():
+    """Calls of native operations with one argument longer or shorter than the others say."""
+    scan = scan_case(6, 4, 3) | {"segment_ids": None}
+    for name in ("dt", "B", "C", "z"):
+        yield f"scan {name}", lambda n=name: selective_scan(**scan | {n: scan[n][:, :5]}, backend="native")
+    for name in ("A", "D", "dt_bias"):
+        yield f"scan {name}", lambda n=name: selective_scan(**scan | {n: scan[n][:3]}, backend="native")
+    state = {"initial_state": normal(2, 4, 2)}
+    yield "scan initial_state", lambda: selective_scan(**scan | state, backend="native")
+    x, dt, A, B = normal(2, 6, 4, 8), normal(2, 6, 4), -normal(4).exp(), normal(2, 6, 2, 3)
+    yield "ssd dt", lambda: ssd(x, dt[:, :5], A, B, B, A, backend="native")
+    yield "ssd B", lambda: ssd(x, dt, A, B[:, :5], B, A, backend="native")
+    yield "ssd C", lambda: ssd(x, dt, A, B, B[..., :2], A, backend="native")
+    yield "ssd D", lambda: ssd(x, dt, A, B, B, A[:3], backend="native")
+    x, weight = normal(2, 6, 4), normal(4, 3)
+    yield "conv weight", lambda: causal_conv(x, weight[:3], None, backend="native")
+    yield "conv bias", lambda: causal_conv(x, weight, normal(3), backend="native")
+    before = normal(2, 4, 1)
+    yield "conv initial_state", lambda: causal_conv(x, weight, None, initial_state=before, backend="native")
+    yield "norm weight", lambda: rms_norm(x, normal(3), 1e-5, backend="native")
+    yield "norm z", lambda: rms_norm(x, normal(4), 1e-5, z=x[:, :5], backend="native")
+    yield "norm groups", lambda: rms_norm(x, normal(4), 1e-5, groups=3, backend="native")
+    targets = torch.zeros(2, 5, dtype=torch.int64)
+    yield "loss targets", lambda: cross_entropy(x, normal(50, 4), targets, backend="native")
+
+
+@pytest.mark.parametrize("call", [pytest.param(call, id=name) for name, call in wrong_shapes()])
+def test_shapes_that_do_not_fit_are_refused_and_not_read_beyond(call):
+    with pytest.raises((ValueError, RuntimeError)):
+        call()

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from bhasa.ops import native
 from bhasa.ops.causal_conv.interface import Conv, ConvInputs
-from bhasa.ops.native import ConvArguments, Sequence, address
+from bhasa.ops.native import ConvArguments, Sequence, address, require_shapes
 from bhasa.ops.native.structures import MAX_TAPS
 from bhasa.ops.operators import register
 
@@ -43,6 +43,11 @@ def _arguments(inputs: ConvInputs) -> tuple[ConvArguments, list[Tensor | None]]:
     taps = weight.shape[1]
     if taps > MAX_TAPS:
         raise ValueError(f"d_conv is {taps}; the native convolution has at most {MAX_TAPS} taps")
+    batch, length, d = x.shape
+    require_shapes((d, taps), weight=weight)
+    require_shapes((d,), bias=bias)
+    require_shapes((batch, d, taps - 1), initial_state=initial_state)
+    require_shapes((batch, length), segment_ids=segment_ids)
     x = native.plain(x)
     kept = [
         weight.T.float().contiguous(),

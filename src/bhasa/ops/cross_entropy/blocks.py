@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bhasa.ops import native, operators
-from bhasa.ops.native import SoftmaxArguments, address
+from bhasa.ops.native import SoftmaxArguments, address, require_shapes
 
 LOGITS = 1 << 23  # held at once on a CPU: 32 MB, near the caches and yet many rows to a matrix product
 LOGITS_ON_A_GPU = 1 << 27
@@ -68,6 +68,7 @@ class NativeSoftmax(TorchSoftmax):
         return logits
 
     def _arguments(self, logits: Tensor, first: int) -> SoftmaxArguments:
+        require_shapes((len(logits),), targets=self.targets)
         tensors = (logits, self.targets, self.largest, self.total, self.target_logit)
         return SoftmaxArguments(*logits.shape, first, *map(address, tensors))
 

@@ -21,6 +21,7 @@ from bhasa.ops.native.structures import (
     SsdArguments,
     address,
     plain,
+    require_shapes,
 )
 
 __all__ = [
@@ -43,5 +44,6 @@ __all__ = [
     "current",
     "missing",
     "plain",
+    "require_shapes",
     "size_of",
 ]

@@ -27,6 +27,13 @@ def address(tensor: Tensor | None) -> int | None:
     return tensor.data_ptr()
 
 
+def require_shapes(shape: tuple[int, ...], **tensors: Tensor | None) -> None:
+    """Raise `ValueError` for a tensor of another shape, which a kernel would read beyond its end."""
+    for name, tensor in tensors.items():
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(f"{name} must be of shape {shape}, not {tuple(tensor.shape)}")
+
+
 class Sequence(ctypes.Structure):
     """A (b, l, d) tensor whose last axis is contiguous."""
 

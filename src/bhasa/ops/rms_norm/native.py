@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from bhasa.ops import native
-from bhasa.ops.native import NormArguments, address
+from bhasa.ops.native import NormArguments, address, require_shapes
 from bhasa.ops.native.structures import ROW_BLOCK
 from bhasa.ops.operators import register
 from bhasa.ops.rms_norm.interface import Norm, NormInputs
@@ -36,6 +36,10 @@ def _arguments(inputs: NormInputs) -> tuple[NormArguments, list[Tensor]]:
     """What both directions read, and the tensors that must outlive the call."""
     x, weight, eps, z, groups = inputs
     width = x.shape[-1]
+    require_shapes((width,), weight=weight)
+    require_shapes(tuple(x.shape), z=z)
+    if width % groups:
+        raise ValueError(f"{width} columns cannot be {groups} equal groups")
     x32, weight = x.float().contiguous(), weight.float().contiguous()
     rows = None if z is None else native.plain(z).flatten(0, -2)  # of a wider tensor: no copy
     arguments = NormArguments(

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from bhasa.ops import native
-from bhasa.ops.native import ScanArguments, Sequence, address
+from bhasa.ops.native import ScanArguments, Sequence, address, require_shapes
 from bhasa.ops.native.structures import MAX_LANES, MAX_STATES, SCAN_CHUNK, SCAN_GROUP
 from bhasa.ops.operators import register
 from bhasa.ops.selective_scan.interface import Scan, ScanInputs
@@ -54,6 +54,13 @@ def _arguments(inputs: ScanInputs) -> tuple[ScanArguments, list[Tensor | None]]:
     x, dt, A, B, C, D, z, dt_bias, initial_state, keep = inputs
     if A.shape[1] > MAX_STATES:
         raise ValueError(f"d_state is {A.shape[1]}; the native scan holds at most {MAX_STATES}")
+    (batch, length, d), n = x.shape, A.shape[1]
+    require_shapes((batch, length, d), dt=dt, z=z)
+    require_shapes((batch, length, n), B=B, C=C)
+    require_shapes((d,), D=D, dt_bias=dt_bias)
+    require_shapes((d, n), A=A)
+    require_shapes((batch, d, n), initial_state=initial_state)
+    require_shapes((batch, length), keep=keep)
     sequences = [None if t is None else native.plain(t) for t in (x, dt, z, B, C)]
     vectors = [None if t is None else t.contiguous() for t in (A, D, dt_bias, keep, initial_state)]
     arguments = ScanArguments(*x.shape, A.shape[1], *map(Sequence.of, sequences), *map(address, vectors))

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from bhasa.ops import native
-from bhasa.ops.native import Sequence, SsdArguments, address
+from bhasa.ops.native import Sequence, SsdArguments, address, require_shapes
 from bhasa.ops.native.structures import MAX_LANES, SSD_CHUNK, SSD_HEADS
 from bhasa.ops.operators import register
 from bhasa.ops.ssd.interface import Ssd, SsdInputs
@@ -40,6 +40,12 @@ def _backward(dy: Tensor, dfinal: Tensor, inputs: SsdInputs, saved: Tensor) -> l
 def _arguments(inputs: SsdInputs) -> tuple[SsdArguments, list[Tensor | None]]:
     """What both directions read, and the tensors that must outlive the call."""
     x, dt, A, B, C, D, initial_state, keep = inputs
+    (batch, length, heads, p), (groups, n) = x.shape, B.shape[2:]
+    require_shapes((batch, length, heads), dt=dt)
+    require_shapes((batch, length, groups, n), B=B, C=C)
+    require_shapes((heads,), A=A, D=D)
+    require_shapes((batch, heads, p, n), initial_state=initial_state)
+    require_shapes((batch, length), keep=keep)
     sequences = [native.plain(t) for t in (x.flatten(2), dt, B.flatten(2), C.flatten(2))]
     vectors = [None if t is None else t.contiguous() for t in (A, D, keep, initial_state)]
     arguments = SsdArguments(*x.shape, *B.shape[2:], *map(Sequence.of, sequences), *map(address, vectors))
