@@ -56,8 +56,7 @@ lock:  ## pin anew what pyproject.toml allows
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock
 
 ui: setup  ## compare the runs in a browser: http://127.0.0.1:5000
-	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
-	  --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --workers 1 --host 127.0.0.1
+	bhasa ui
 
 clean:  ## the environment and unfinished runs; models, data and reports stay
 	rm -rf .venv .bhasa .mypy_cache .pytest_cache .ruff_cache

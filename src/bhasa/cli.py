@@ -26,6 +26,8 @@ VERBS = {
     "doctor": "bhasa.tools.doctor",
     "bench": "bhasa.tools.bench",
     "check": "bhasa.tools.check",
+    "promote": "bhasa.tools.promote",
+    "ui": "bhasa.tools.ui",
 }
 
 

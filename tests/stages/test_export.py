@@ -9,6 +9,7 @@ import pytest
 
 from bhasa import bundle, journal
 from bhasa.errors import BhasaError, UserError
+from bhasa.evaluation.report import Report
 from bhasa.export.config import ExportConfig
 from bhasa.export.targets import TARGETS, Gates
 from bhasa.model.config import ModelConfig
@@ -50,7 +51,9 @@ class Registry(NullTracker):
         self.registered.append((name, code, folder, details))
 
 
-def export(config: ExportConfig, source: Path, documents: Path, root: Path) -> Registry:
+def export(
+    config: ExportConfig, source: Path, documents: Path, root: Path, evaluation: Path | None = None
+) -> Registry:
     tracker = Registry()
     run(
         config,
@@ -58,6 +61,7 @@ def export(config: ExportConfig, source: Path, documents: Path, root: Path) -> R
         finetuned=source,
         export=root / "export",
         report=root / "export.json",
+        evaluation=evaluation,
         tracker=tracker,
     )
     return tracker
@@ -82,7 +86,8 @@ def test_every_target_is_written_compared_and_reported(
     ((name, code, folder, details),) = tracker.registered
     assert (name, folder) == ("bhasa", tmp_path / "export" / "onnx")
     assert code.is_file()
-    assert details["champion"] is True
+    assert details["figures"]["model_sha256"] == report["models"]["finetuned"]
+    assert "bits_per_byte" not in details["figures"]
     assert details["params"] == CONFIG.sampling.as_mapping()
 
 
@@ -141,3 +146,22 @@ def test_missing_inputs_are_named(source: Path, documents: Path, tmp_path: Path)
         export(ONNX_ONLY, tmp_path / "nowhere", documents, tmp_path)
     with pytest.raises(UserError, match=r"test-00000\.parquet: no such file"):
         export(ONNX_ONLY, source, tmp_path / "nothing", tmp_path)
+
+
+def test_the_registry_gets_what_was_measured_of_this_model_and_of_no_other(
+    source: Path, documents: Path, tmp_path: Path
+) -> None:
+    evaluation = Report(
+        models={"finetuned": bundle.weights_sha256(source)},
+        metrics={"finetuned.bits_per_byte": 1.5, "finetuned.perplexity": 9.5},
+        context={"texts_sha256": "abc"},
+    )
+    evaluation.save(tmp_path / "evaluate.json")
+    tracker = export(ONNX_ONLY, source, documents, tmp_path, evaluation=tmp_path / "evaluate.json")
+    figures = tracker.registered[0][3]["figures"]
+    assert (figures["bits_per_byte"], figures["perplexity"]) == (1.5, 9.5)
+    assert figures["test_texts_sha256"] == "abc"
+    evaluation.models["finetuned"] = "another"
+    evaluation.save(tmp_path / "evaluate.json")
+    tracker = export(ONNX_ONLY, source, documents, tmp_path, evaluation=tmp_path / "evaluate.json")
+    assert "bits_per_byte" not in tracker.registered[0][3]["figures"]

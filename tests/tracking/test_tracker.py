@@ -156,7 +156,7 @@ def test_the_exported_model_is_registered_and_generates(
     (params.parent / "code.py").write_text(MODEL_CODE)
     (params.parent / "export").mkdir()
     (params.parent / "export" / "answer.txt").write_text("one")
-    for champion in (True, False):
+    for score in (1.5, 2.0):
         with tracked("export", params) as tracker:
             tracker.log_metrics({"difference": 0.25})
             tracker.register_model(
@@ -165,16 +165,23 @@ def test_the_exported_model_is_registered_and_generates(
                 Path("export"),
                 params={"seed": 1, "top_p": 0.5},
                 packages=["numpy", "tokenizers"],
-                champion=champion,
-                tags={"model": "abc"},
+                figures={"bits_per_byte": score, "test_texts_sha256": "abc"},
             )
         (params.parent / "export" / "answer.txt").write_text("two")
     captured = capfd.readouterr()
-    assert captured.out + captured.err == ""
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "bhasa: version 1 of the registered model is the champion: it is the first",
+        "bhasa: version 2 of the registered model is not the champion: 2.0000 bits per byte against 1.5000 "
+        "on the same test texts; `bhasa promote 2`",
+    ]
     assert "MLFLOW_TRACKING_URI" not in os.environ
     version = store.client.get_model_version_by_alias("bhasa", "champion")
-    assert (str(version.version), version.tags) == ("1", {"model": "abc"})
-    assert version.run_id == store.runs("export")[0].info.run_id
+    assert str(version.version) == "1"
+    origin = {"experiment": "tiny-default", "commit": "uncommitted"}
+    assert version.tags == {"bits_per_byte": "1.5", "test_texts_sha256": "abc"} | origin
+    assert "bits per byte: 1.5" in version.description
+    assert version.run_id == store.runs("pipeline")[0].info.run_id
     assert store.runs("export")[0].info.status == "FINISHED"
     assert len(store.client.search_model_versions("name = 'bhasa'")) == 2
     assert [p.name for p in params.parent.iterdir() if p.name.startswith("ml")] == []

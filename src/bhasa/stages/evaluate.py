@@ -57,6 +57,8 @@ def run(
     tracker: Tracker,
 ) -> dict[str, float]:
     """Write the file `report` and the folder `details`, the same bytes on every run; returns the figures."""
+    from hashlib import sha256
+
     from bhasa.evaluation.documents import load_texts
     from bhasa.evaluation.measures import measure
     from bhasa.evaluation.pages import as_markdown
@@ -65,6 +67,7 @@ def run(
     texts = load_texts(documents, max_bytes=config.max_bytes)
     result = measure(texts, _subjects(config, profile, texts, base=base, finetuned=finetuned))
     result.context["sampling"] = config.sampling.as_mapping()
+    result.context["texts_sha256"] = sha256("\0".join(texts).encode()).hexdigest()
     with publish(details) as draft:
         draft.mkdir()
         result.write_tables(draft)

@@ -27,6 +27,9 @@ def command(
     finetuned: Annotated[Path, typer.Option(help="Model folder to export.")],
     export: Annotated[Path, typer.Option(help="Folder to write: one folder per target.")],
     report: Annotated[Path, typer.Option(help="File to write: each target against the source, as JSON.")],
+    evaluation: Annotated[
+        Path | None, typer.Option(help="Report of `evaluate`, by which the registry's champion is chosen.")
+    ] = None,
 ) -> None:
     """Write the model for transformers and onnxruntime, open each again and compare it with the source."""
     from bhasa.export.config import ExportConfig
@@ -34,11 +37,26 @@ def command(
 
     config = ExportConfig.load(params, "export")
     with tracked("export", params) as tracker:
-        run(config, documents=documents, finetuned=finetuned, export=export, report=report, tracker=tracker)
+        run(
+            config,
+            documents=documents,
+            finetuned=finetuned,
+            export=export,
+            report=report,
+            evaluation=evaluation,
+            tracker=tracker,
+        )
 
 
 def run(
-    config: ExportConfig, *, documents: Path, finetuned: Path, export: Path, report: Path, tracker: Tracker
+    config: ExportConfig,
+    *,
+    documents: Path,
+    finetuned: Path,
+    export: Path,
+    report: Path,
+    evaluation: Path | None = None,
+    tracker: Tracker,
 ) -> dict[str, float]:
     """Write the folder `export`, the file `report`, and a version in the model registry.
 
@@ -87,7 +105,7 @@ def run(
         "parameters": source.model.num_parameters(),
         "compared_tokens": tokens,
     }
-    _register(config, export, tracker, summary)
+    _register(config, export, tracker, summary | _measured(evaluation, result.models["finetuned"]))
     return result.metrics
 
 
@@ -137,8 +155,19 @@ def _line(comparison: Comparison) -> str:
     )
 
 
-def _register(config: ExportConfig, export: Path, tracker: Tracker, tags: dict[str, Any]) -> None:
-    """Make the first target that writes text the champion of the model registry."""
+def _measured(evaluation: Path | None, sha256: str) -> dict[str, float | str]:
+    """What `evaluate` found of the model with these weights; nothing where it measured another one."""
+    from bhasa.evaluation.report import Report
+
+    measured = Report.read(evaluation) if evaluation else Report()
+    if measured.models.get("finetuned") != sha256:
+        return {}
+    figures = {name: measured.metrics[f"finetuned.{name}"] for name in ("bits_per_byte", "perplexity")}
+    return figures | {"test_texts_sha256": measured.context["texts_sha256"]}
+
+
+def _register(config: ExportConfig, export: Path, tracker: Tracker, figures: dict[str, Any]) -> None:
+    """Add the first target that writes text to the model registry."""
     import bhasa.export
     from bhasa.export.targets import load_target
 
@@ -150,8 +179,7 @@ def _register(config: ExportConfig, export: Path, tracker: Tracker, tags: dict[s
             export / name,
             params=config.sampling.as_mapping(),
             packages=PACKAGES,
-            champion=True,
-            tags=tags | {"target": name},
+            figures=figures | {"target": name},
         )
         return
 

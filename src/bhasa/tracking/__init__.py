@@ -1,12 +1,15 @@
 """What each run did, shown in MLflow; no other package knows MLflow.
 
-`open_run` gives a `Tracker` for one stage of one pipeline run. MLflow shows what the journal and the
-reports already hold, so it may fail: then one line on standard error says so and the run goes on
-untracked. This module is light; MLflow itself takes seconds to import and loads when a run opens.
+`open_run` gives a `Tracker` for one stage of one pipeline run. What it is told it writes to disk, and a
+thread sends it: MLflow shows what the journal and the reports already hold, so it may be away for a while or
+for good, and costs a run nothing but one line on standard error. This module is light; MLflow itself takes
+seconds to import and loads when a run opens.
 """
 
+import hashlib
 import logging
 import os
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bhasa.errors import Stopped
+from bhasa.journal import sha256_file
+from bhasa.params import read_mapping
 
 if TYPE_CHECKING:
-    from bhasa.tracking.run import MlflowRun
+    from bhasa.tracking.record import Recorder
+    from bhasa.tracking.sender import Sender
+
+RECORDS = ".bhasa/tracking"
 
 # No telemetry, no chatter, and seconds instead of minutes until an unreachable server counts as failed.
 MLFLOW_SETTINGS = {
@@ -35,8 +43,8 @@ class Tracker(Protocol):
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Parameters, nested as they are: flat with dotted keys for comparing, whole in `params.json`."""
 
-    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Numbers at a step. After a restart the steps that were logged before are passed over."""
+    def log_metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Numbers at a step, or figures of the whole run."""
 
     def follow(self, journal: Path) -> AbstractContextManager[object]:
         """Tell of what a run writes into its journal while the block lasts, beside it."""
@@ -61,10 +69,9 @@ class Tracker(Protocol):
         *,
         params: Mapping[str, int | float],
         packages: Sequence[str],
-        champion: bool,
-        tags: Mapping[str, Any],
+        figures: Mapping[str, float | str],
     ) -> None:
-        """A new version of the registered text generator `name`, and its alias `champion` if it is one.
+        """A new version of the registered text generator `name`, and its champion if `figures` are better.
 
         `code` is a models-from-code file that finds `folder` as its artifact `model`, takes prompts in the
         column `prompt` and the prediction parameters `params` (defaults, by which their types are known),
@@ -76,7 +83,7 @@ class NullTracker:
     """No-op tracker."""
 
     def log_params(self, values: Mapping[str, Any]) -> None: ...
-    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None: ...
+    def log_metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
     def follow(self, journal: Path) -> AbstractContextManager[object]:
         return nullcontext()
 
@@ -92,43 +99,118 @@ class NullTracker:
         *,
         params: Mapping[str, int | float],
         packages: Sequence[str],
-        champion: bool,
-        tags: Mapping[str, Any],
+        figures: Mapping[str, float | str],
     ) -> None: ...
 
 
 @contextmanager
 def open_run(stage: str, *, params: Path) -> Iterator[Tracker]:
     """Track `stage` of the pipeline run that `params` (params.yaml) describes, until the block ends."""
-    run = _open(stage, params)
+    from bhasa.tracking import figures
+
+    opening = describe(stage, params, _commit(params.absolute().parent), os.environ.get("DVC_EXP_NAME"))
+    reports = params.absolute().parent / "reports"
+    opened = _open(opening)
+    if opened is None:
+        yield NullTracker()
+        return
+    recorder, sender = opened
+    known = figures.read(reports, figures.before(stage))
+    recorder.figures(known, figures.note(opening, known))
     try:
-        yield run or NullTracker()
+        yield recorder
     except BaseException as error:
-        if run:
-            run.close("KILLED" if isinstance(error, Stopped | KeyboardInterrupt) else "FAILED")
+        recorder.end("KILLED" if isinstance(error, Stopped | KeyboardInterrupt) else "FAILED")
+        sender.close()
         raise
-    if run:
-        run.close("FINISHED")
+    known = figures.read(reports, (*figures.before(stage), stage))
+    recorder.figures(known, figures.note(opening, known))
+    recorder.end("FINISHED")
+    sender.close()
 
 
-def warn(error: Exception) -> None:
-    """Say once, in one line, that the store failed."""
-    reason = (str(error).splitlines() or [""])[0]
-    what = "not tracked from here on, the run goes on"
-    print(f"bhasa: {what}: {type(error).__name__}: {reason}", file=sys.stderr, flush=True)
+def workspace() -> Path:
+    """The main workspace, which has the store, also in a queued experiment's copy."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).absolute()
 
 
-def _open(stage: str, params: Path) -> "MlflowRun | None":
+def describe(stage: str, params: Path, commit: str, experiment: str | None) -> dict[str, Any]:
+    """Whose record it is: the stage, the pipeline run that it belongs to, and the parameters."""
+    presets = sorted((params.absolute().parent / "pipeline").rglob("*.yaml"))
+    parts = [commit, *map(sha256_file, [params, *presets])]
+    values = read_mapping(params)
+    chosen = (values.get("model", {}).get("size"), values.get("training", {}).get("preset"))
+    return {
+        "stage": stage,
+        "key": hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16],
+        "commit": commit,
+        "name": experiment or "-".join(str(part) for part in chosen if part),
+        "params": values,
+    }
+
+
+def _open(opening: Mapping[str, Any]) -> "tuple[Recorder, Sender] | None":
+    from bhasa.tracking.record import Record, Recorder, say
+
+    records = workspace() / RECORDS
+    try:
+        record = Record.begin(records, opening)
+    except OSError as error:
+        say(f"this run is not tracked: {error}")
+        return None
+    _quieten()
+    from bhasa.tracking.sender import Sender
+    from bhasa.tracking.store import Store
+
+    sender = Sender(Store(workspace()), record, records)
+    sender.start()
+    return Recorder(record, say), sender
+
+
+def promote(name: str, version: int | None) -> str:
+    """Make a version, or the newest, the champion of the registered model `name`; a sentence about it.
+
+    Raises `UserError` where there is no such version.
+    """
+    _quieten()
+    from bhasa.tracking import registry
+    from bhasa.tracking.store import Store
+
+    with Store(workspace()).connected() as (client, _):
+        return registry.promote(client, name, version)
+
+
+def serve(port: int) -> None:
+    """Become MLflow's page, once the store has what earlier runs and DVC's cache have."""
+    _quieten()
+    from bhasa.tracking import experiments
+    from bhasa.tracking.sender import send_left
+    from bhasa.tracking.store import Store
+
+    store = Store(workspace())
+    send_left(store, workspace() / RECORDS)
+    experiments.catch_up(store)
+    if not store.local:
+        print(f"the runs are on the server that MLFLOW_TRACKING_URI names: {store.uri}")
+        return
+    options = ["--backend-store-uri", store.uri, "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
+    # Otherwise a job runner and seven more processes start, which nothing here uses.
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    os.execve(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options], environment)
+
+
+def _quieten() -> None:
+    """Load MLflow without its telemetry and chatter; its warnings stay off, since threads share them."""
     for name, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(name, value)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            from bhasa.tracking.run import MlflowRun
-            from bhasa.tracking.store import join
+    with warnings.catch_warnings(action="ignore"):
+        import mlflow  # noqa: F401
+    warnings.filterwarnings("ignore", module="mlflow|alembic|sqlalchemy")
+    for noisy in ("mlflow", "alembic", "sqlalchemy"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
-            for noisy in ("mlflow", "alembic"):
-                logging.getLogger(noisy).setLevel(logging.ERROR)
-            return MlflowRun(join(stage, params), params)
-    except Exception as error:
-        warn(error)
-        return None
+
+def _commit(folder: Path) -> str:
+    command = ["git", "rev-parse", "--verify", "HEAD"]
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return found.stdout.strip() or "uncommitted"

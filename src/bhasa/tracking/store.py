@@ -1,28 +1,35 @@
 """Which MLflow run a stage belongs to.
 
-The store is `mlflow.db` of the main workspace, also for a queued experiment that runs in a temporary
-copy, unless MLFLOW_TRACKING_URI names another. One parent run stands for one pipeline run, and each stage
-is a child of it. Stages are separate processes that share no memory and perhaps no folder, so they find
-each other by a tag: the experiment's name, or else the commit, with a hash of params.yaml and the presets.
+The store is `mlflow.db` of the main workspace, also for a queued experiment that runs in a temporary copy,
+unless MLFLOW_TRACKING_URI names another. One parent run stands for one pipeline run, and each stage is a
+child of it. Stages are separate processes that share no memory and perhaps no folder, so they find each other
+by a tag: a hash of the commit, of params.yaml and of the presets. An experiment's name is no part of it,
+because DVC gives another one to the same experiment when it is started again after a stop.
 """
 
-import hashlib
 import os
 import sqlite3
-import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from bhasa.journal import sha256_file
-
 EXPERIMENT = "bhasa"
 PIPELINE_TAG, STAGE_TAG, PARENT_TAG = "bhasa.pipeline", "bhasa.stage", "mlflow.parentRunId"
+PIPELINE = "pipeline"
 LOCK_SECONDS = 120
+_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,50 +37,81 @@ class Place:
     """A stage's run in the store and the parent it hangs under."""
 
     client: MlflowClient
-    stage: str
     run: Run
     parent: Run
 
 
-def join(stage: str, params: Path) -> Place:
-    """Find or make the runs of `stage` and of its pipeline, and mark both as running.
+class Store:
+    """The MLflow store of the workspace `root`."""
 
-    A parent that has this stage finished belongs to an earlier pipeline run. A stage that was stopped goes
-    on in its old run, so its curves stay whole; one that failed keeps its run as a record.
-    """
-    root = Path(os.environ.get("DVC_ROOT") or Path.cwd()).absolute()
-    (root / ".bhasa").mkdir(exist_ok=True)
-    commit = _commit(params.absolute().parent)
-    key = _pipeline_key(params, commit)
-    # Two processes that create one database break it, and two that look for a parent make two.
-    with FileLock(root / ".bhasa" / "mlflow.lock", timeout=LOCK_SECONDS):
-        client, experiment = _connect(root)
-        parent = _newest(client, experiment, {PIPELINE_TAG: key, STAGE_TAG: "pipeline"})
-        child = parent and _newest(client, experiment, {PARENT_TAG: parent.info.run_id, STAGE_TAG: stage})
-        if parent is None or (child and child.info.status == "FINISHED"):
-            name = os.environ.get("DVC_EXP_NAME") or f"{commit[:7]}-{key[:6]}"
-            parent = client.create_run(experiment, run_name=name, tags=_tags("pipeline", key, commit))
-            child = None
-        if child is None or child.info.status == "FAILED":
-            tags = _tags(stage, key, commit) | {PARENT_TAG: parent.info.run_id}
-            child = client.create_run(experiment, run_name=stage, tags=tags)
-        for run in (parent, child):
-            client.update_run(run.info.run_id, status="RUNNING")
-    return Place(client, stage, child, parent)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        given = os.environ.get("MLFLOW_TRACKING_URI")
+        self.local = given is None
+        self.uri = given or f"sqlite:///{root / 'mlflow.db'}"
+        # A server knows its own place for artifacts; without one they lie beside the database.
+        self.artifacts = (root / "mlartifacts").as_uri() if self.local else None
+
+    def join(self, opening: dict[str, Any]) -> Place:
+        """Find or make the runs of a stage and of its pipeline, and mark both as running.
+
+        A parent that has this stage finished belongs to an earlier pipeline run. A stage that was stopped,
+        killed or failed goes on in its old run, so its curves stay whole.
+        """
+        stage = opening["stage"]
+        with self.connected() as (client, experiment):
+            parent = self.find_parent(client, experiment, opening["key"])
+            child = parent and _newest(client, experiment, {PARENT_TAG: parent.info.run_id, STAGE_TAG: stage})
+            if parent is None or (child and child.info.status == "FINISHED"):
+                parent, child = self.new_parent(client, experiment, opening), None
+            name = f"{opening['name']} {stage}"
+            if child is None:
+                tags = _tags(stage, opening) | {PARENT_TAG: parent.info.run_id}
+                child = client.create_run(experiment, run_name=name, tags=tags)
+            client.update_run(parent.info.run_id, status="RUNNING", name=opening["name"])
+            client.update_run(child.info.run_id, status="RUNNING", name=name)
+        return Place(client, child, parent)
+
+    @staticmethod
+    def find_parent(client: MlflowClient, experiment: str, key: str) -> Run | None:
+        """The newest run of the pipeline run that `key` names."""
+        return _newest(client, experiment, {PIPELINE_TAG: key, STAGE_TAG: PIPELINE})
+
+    @staticmethod
+    def new_parent(client: MlflowClient, experiment: str, opening: dict[str, Any]) -> Run:
+        """Make the run that stands for a pipeline run."""
+        return client.create_run(experiment, run_name=opening["name"], tags=_tags(PIPELINE, opening))
+
+    @contextmanager
+    def connected(self) -> Iterator[tuple[MlflowClient, str]]:
+        """A client and the experiment's id, under a lock; what is missing is made.
+
+        Two processes that create one database break it, and two that look for a parent make two.
+        """
+        with FileLock(self.root / ".bhasa" / "mlflow.lock", timeout=LOCK_SECONDS):
+            if self.artifacts:
+                _require_writable(self.root / "mlflow.db")
+            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            found = client.get_experiment_by_name(EXPERIMENT)
+            if found is None:
+                experiment = client.create_experiment(EXPERIMENT, artifact_location=self.artifacts)
+            else:
+                experiment = found.experiment_id
+                if self.artifacts and found.artifact_location != self.artifacts:
+                    _relocate(self.root / "mlflow.db", found.artifact_location, self.artifacts)
+            yield client, experiment
 
 
-def _connect(root: Path) -> tuple[MlflowClient, str]:
-    """A client and the experiment's id; both database and experiment are made when they are missing."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    uri = given or f"sqlite:///{root / 'mlflow.db'}"
-    if not given:
-        _require_writable(root / "mlflow.db")
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    if experiment := client.get_experiment_by_name(EXPERIMENT):
-        return client, experiment.experiment_id
-    # A server knows its own place for artifacts; without one they lie beside the database, not in the cwd.
-    location = None if given else (root / "mlartifacts").as_uri()
-    return client, client.create_experiment(EXPERIMENT, artifact_location=location)
+def _newest(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | None:
+    """The run that was begun last among those with these tags."""
+    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    found = client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"], max_results=1)
+    return found[0] if found else None
+
+
+def _tags(stage: str, opening: dict[str, Any]) -> dict[str, str]:
+    source = {"mlflow.source.name": f"bhasa {stage}", "mlflow.source.git.commit": opening["commit"]}
+    return {STAGE_TAG: stage, PIPELINE_TAG: opening["key"]} | source
 
 
 def _require_writable(database: Path) -> None:
@@ -83,24 +121,11 @@ def _require_writable(database: Path) -> None:
         connection.rollback()
 
 
-def _newest(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | None:
-    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    found = client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"], max_results=1)
-    return found[0] if found else None
-
-
-def _tags(stage: str, key: str, commit: str) -> dict[str, str]:
-    source = {"mlflow.source.name": f"bhasa {stage}", "mlflow.source.git.commit": commit}
-    return {STAGE_TAG: stage, PIPELINE_TAG: key} | source
-
-
-def _pipeline_key(params: Path, commit: str) -> str:
-    presets = sorted((params.absolute().parent / "pipeline").rglob("*.yaml"))
-    parts = [os.environ.get("DVC_EXP_NAME") or commit, *map(sha256_file, [params, *presets])]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _commit(folder: Path) -> str:
-    command = ["git", "rev-parse", "--verify", "HEAD"]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    return found.stdout.strip() or "uncommitted"
+def _relocate(database: Path, old: str, new: str) -> None:
+    """Follow a workspace that was moved or copied: MLflow keeps absolute places of artifacts only."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for table, column in _PLACES:
+            connection.execute(
+                f"update {table} set {column} = ? || substr({column}, ?) where substr({column}, 1, ?) = ?",
+                (new, len(old) + 1, len(old), old),
+            )

@@ -67,6 +67,8 @@ class RunFolder:
             return None
         for name, damage in found.passed_over.items():
             self._say(f"checkpoint {name} is damaged ({damage}), so training goes on from step {found.step}")
+        if not found.passed_over:
+            self._say(f"training goes on from step {found.step}")
         return found
 
     def resume(self, found: Checkpoint | None, stepper: Stepper) -> None:
