@@ -25,8 +25,10 @@ def test_two_processes_train_as_one(tmp_path):
         assert process.returncode == 0, errors.decode()
     first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    threads = torch.get_num_threads()
-    alone = runpy.run_path(str(PROGRAM))["run"](SingleProcess(), micro_batch=7)
+    assert not list((tmp_path / "runs").iterdir())
+    threads, program = torch.get_num_threads(), runpy.run_path(str(PROGRAM))
+    alone = program["steps"](SingleProcess(), micro_batch=7)
+    alone |= program["whole_run"](SingleProcess(), tmp_path, micro_batch=7)
     torch.set_num_threads(threads)
     torch.testing.assert_close(first["figures"], alone["figures"], rtol=1e-5, atol=0)
     for name in alone:

@@ -51,6 +51,7 @@ def train(stepper: Stepper, plan: Plan, folder: RunFolder, follow: Follow = null
                 raise Stopped(
                     signum, f"step {done} of {plan.steps} is saved; the same command goes on from there"
                 )
+    stepper.strategy.agree(0)  # the others read when the first has written
     return folder.journal.read()
 
 
