@@ -108,6 +108,14 @@ def test_going_back_to_an_earlier_choice_restores_from_the_cache(restored) -> No
     assert (reports(restored), speeds(restored)) == (figures, timings)
 
 
+def test_dvc_commit_records_a_change_that_alters_no_result(restored) -> None:
+    with (restored.path / "src/bhasa/params.py").open("a") as source:
+        source.write("# a comment\n")
+    assert stages_run(restored.run("dvc", "repro", "--dry")) == STAGES
+    restored.run("dvc", "commit", "--force")
+    assert "up to date" in restored.repro()
+
+
 def everything(workspace) -> dict[str, bytes]:
     """All that a run changes: what is chosen, what came out, and the lock of both."""
     folders = [workspace.path / name for name in ("data", "models")]

@@ -56,9 +56,12 @@ def test_links_lead_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md", "data/raw/README.md"])
 def test_commands_that_are_named_exist(page: str) -> None:
     text = (ROOT / page).read_text()
+    code = "\n".join(
+        [*re.findall(r"^```\w*\n(.*?)^```", text, re.S | re.M), *re.findall(r"`([^`\n]+)`", text)]
+    )
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"(?:`|^)bhasa ([a-z]+)", text, re.MULTILINE)) <= {*VERBS, "help"}
-    assert set(re.findall(r"(?:`|^|; )make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
+    assert set(re.findall(r"^(?:\$ )?bhasa ([a-z]+)", code, re.MULTILINE)) <= {*VERBS, "help"}
+    assert set(re.findall(r"^(?:[A-Z_]+=\S+ )?make ([a-z-]+)", code, re.MULTILINE)) <= set(targets)
 
 
 def test_no_file_names_the_home_of_its_author() -> None:
