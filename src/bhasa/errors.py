@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class BhasaError(Exception):
-    """The run failed although the input was sound."""
+    """The run failed although the input was valid."""
 
     exit_code = 1
 

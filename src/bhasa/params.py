@@ -130,7 +130,7 @@ def _explain(config: type[Config], error: Mapping[str, Any], where: str) -> str:
     if error["type"] == "missing":
         return f"{place}: missing; add this key"
     message = error["msg"].removeprefix("Value error, ")
-    if not key:  # a rule between several keys speaks for itself
+    if not key:  # a rule between several keys names them itself
         return f"{place}: {message}"
     return f"{place}: found {error['input']!r}; {message[:1].lower()}{message[1:]}"
 

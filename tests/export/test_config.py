@@ -9,7 +9,7 @@ from bhasa.export.targets import TARGETS, Gates
 WHERE = "params.yaml: export"
 
 
-def test_everything_is_exported_unless_told() -> None:
+def test_everything_is_exported_by_default() -> None:
     assert ExportConfig.parse({}, WHERE).targets.keys() == TARGETS.keys()
 
 

@@ -44,7 +44,7 @@ def test_rows_that_have_read_texts_of_different_length_go_on_each_from_its_own(c
     assert_steps_agree(model, state, steps=8)
 
 
-def test_a_layer_remembers_what_its_mixer_does(config: ModelConfig) -> None:
+def test_a_layer_has_the_states_of_its_mixer(config: ModelConfig) -> None:
     model = build(config, seed=1)
     for mixer, begins in zip(config.layers, model.initial_state(2), strict=True):
         found = [

@@ -94,7 +94,7 @@ def test_logits_of_any_size_stay_finite(case, backend):
 
 
 @pytest.mark.parametrize("backend", AVAILABLE)
-def test_a_broken_state_is_not_laundered(case, backend):
+def test_nan_in_a_state_reaches_the_loss(case, backend):
     hidden, weight, targets = case
     hidden = hidden.clone()
     hidden[0, 1] = torch.nan

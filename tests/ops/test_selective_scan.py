@@ -261,7 +261,7 @@ def test_values_seen_in_the_wild_stay_finite(outputs_and_gradients, backend, dt,
 
 
 @pytest.mark.parametrize("backend", AVAILABLE)
-def test_a_broken_input_is_not_laundered(backend):
+def test_nan_in_an_input_reaches_the_output(backend):
     case = make_case(40)
     case["x"][:, 20] = torch.nan
     y, state = scan(case, backend, torch.float32)

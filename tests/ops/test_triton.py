@@ -184,7 +184,7 @@ def test_small_steps_are_as_exact_as_large_ones(assert_as_exact_as_the_reference
         assert_as_exact_as_the_reference(scan, case | {"dt": case["dt"] + shift}, "triton")
 
 
-def test_a_broken_input_is_not_laundered():
+def test_nan_in_an_input_reaches_the_output():
     case = scan_case(8, options="gated")
     for name in ("x", "dt", "B"):
         broken = case | {name: case[name].clone()}

@@ -117,7 +117,7 @@ def events(validation, training):
         ((3.70, 3.71), [3.6] * 20, False, False),  # no better than guessing
         ((3.70, float("nan")), [3.6] * 20, False, False),
         ((2.0, 3.0), [1.9] * 10 + [2.9] * 10, False, False),  # worse
-        ((2.0, 3.0), [2.2] * 10 + [0.5] * 10, True, True),  # learnt by heart
+        ((2.0, 3.0), [2.2] * 10 + [0.5] * 10, True, True),  # overfitted
         ((2.0, 2.01), [2.2] * 20, True, True),
         ((3.70, 3.71), [3.6] * 9, True, False),  # a trial
     ],

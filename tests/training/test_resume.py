@@ -21,7 +21,7 @@ CHAINS = {
         ("SIGKILL", 7, -signal.SIGKILL),
         ("rename", 13, -signal.SIGKILL),
     ],
-    "stopped kindly, then killed while a checkpoint is published": [
+    "stopped by SIGTERM, then killed while a checkpoint is published": [
         ("SIGTERM", 3, 128 + signal.SIGTERM),
         ("rename", 3, -signal.SIGKILL),
     ],

@@ -1,7 +1,7 @@
 """The vocabulary of ingest: partitions of a source, the records in them, and why one may be refused.
 
 A partition is what one account is given of: a file, or a row of a data set. It yields its records lazily, and
-a `Refused` for each part, or for the whole, that cannot be taken: skipped when it is sound but not wanted,
+a `Refused` for each part, or for the whole, that cannot be taken: skipped when it is readable but not wanted,
 quarantined when it is wanted but cannot be read. A reason is one of a small set of phrases, so that reports
 can count by it; it never holds a path or an address.
 """

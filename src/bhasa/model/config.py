@@ -27,7 +27,7 @@ class AttentionConfig(Config):
     head_dim: Annotated[int, Field(ge=2, multiple_of=2)] | None = None
     """Width of a head; null: d_model / num_heads."""
     positions: Literal["rope", "alibi", "none"] = "rope"
-    """How order is told: rotated queries and keys, a bias that grows with distance, or by other layers."""
+    """Where a token's position enters: queries and keys, a bias by distance, or other layers alone."""
     rope_theta: Annotated[float, Field(gt=1)] = 10_000.0
     """The longest wavelength of the rotations is 2 pi times this, in tokens."""
     window: Positive | None = None

@@ -92,7 +92,7 @@ class Backbone(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Token ids to next-token logits, with a state: of constant size, but for what attention remembers."""
+    """Token ids to next-token logits, with a state: of constant size, but for attention's cache."""
 
     def __init__(self, config: ModelConfig, backend: str = "auto") -> None:
         super().__init__()

@@ -18,7 +18,7 @@ def command(
     model: Annotated[Path, typer.Argument(help="A model folder, or a preset of pipeline/model/.")],
     vocab_size: Annotated[int, typer.Option(help="Rows of the embedding that a preset gets.")] = 4096,
 ) -> None:
-    """Show the layers of a model in order, what each counts, and how much it remembers of what it read."""
+    """Show the layers of a model in order, with the parameters and the size of the state of each."""
     from rich.console import Console
 
     from bhasa.cards import describe_layers
@@ -64,7 +64,7 @@ def _table(model: LanguageModel) -> object:
 
 
 def _state(model: LanguageModel, layer: int) -> str:
-    """How many bytes a layer remembers, which may depend on how much was read."""
+    """The bytes of a layer's state, which may depend on the length of the text."""
     from bhasa.model.mixers.protocol import Mixer
 
     mixer = model.backbone.layers[layer].mixer

@@ -15,13 +15,13 @@ TEXT = "A state of fixed size remembers what matters.\n"
 
 @pytest.fixture
 def samples(text_pdf: bytes) -> dict[str, bytes]:
-    """A sound file per format that is not plain text."""
+    """A valid file per format that is not plain text."""
     chat = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}
     return {".pdf": text_pdf, ".jsonl": json.dumps(chat).encode()}
 
 
 @pytest.mark.parametrize("suffix", READERS)
-def test_reads_a_sound_file_the_same_way_each_time(suffix: str, samples: dict[str, bytes]) -> None:
+def test_reads_a_valid_file_the_same_way_each_time(suffix: str, samples: dict[str, bytes]) -> None:
     reader = READERS[suffix]
     content = TEXT.encode() if reader.read is plain.read else samples[suffix]
     records = list(reader.read(content))

@@ -27,7 +27,10 @@ def step(graph: Graph, i: int, hidden: Value) -> Value:
     k, v = (graph.reshape(graph.linear(f"{name}.{x}_proj", hidden), heads_kv, 1, width) for x in "kv")
     if given.positions == "rope":
         q, k = _rotated(graph, i, q, k)
-    keys, values = _remember(graph, i, "key", k), _remember(graph, i, "value", v)  # (b, h_kv, s + 1, p)
+    keys, values = (
+        _append_to_cache(graph, i, "key", k),
+        _append_to_cache(graph, i, "value", v),
+    )  # (b, h_kv, s + 1, p)
     graph.add("Add", f"length_state.{i}", graph.integers(1), output=f"length_state_out.{i}")
     scaled = graph.add("Mul", q, graph.constant("query_scale", np.array([width**-0.5], np.float32)))
     scores = graph.add("MatMul", scaled, graph.add("Transpose", keys, perm=[0, 1, 3, 2]))
@@ -51,7 +54,7 @@ def _rotated(graph: Graph, i: int, *heads: Value) -> list[Value]:
     return rotated
 
 
-def _remember(graph: Graph, i: int, kind: str, newest: Value) -> Value:
+def _append_to_cache(graph: Graph, i: int, kind: str, newest: Value) -> Value:
     """The cache and the newest; the state is what a later token can see of them."""
     window = graph.config.attention.window
     state, after = f"{kind}_state.{i}", f"{kind}_state_out.{i}"

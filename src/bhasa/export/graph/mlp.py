@@ -1,4 +1,4 @@
-"""One step of an MLP layer, which remembers nothing."""
+"""One step of an MLP layer, which has no state."""
 
 from bhasa.export.graph.nodes import Graph, Value
 from bhasa.export.graph.protocol import StateTensor

@@ -26,7 +26,7 @@ class Graph:
         self.initializers: dict[str, onnx.TensorProto] = {}
 
     def add(self, op: str, *inputs: Value, output: Value | None = None, **attributes: Any) -> Value:
-        """Append a node with one output, and name that output after the node unless told."""
+        """Append a node with one output, and name that output after the node by default."""
         return self._append(op, inputs, [output or f"{op}_{len(self.nodes)}"], **attributes)[0]
 
     def split(self, x: Value, *sizes: int) -> Sequence[Value]:

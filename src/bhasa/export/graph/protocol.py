@@ -25,7 +25,7 @@ class LayerBuilder(Protocol):
     """A module of this package."""
 
     def states(self, config: ModelConfig) -> list[StateTensor]:
-        """What a layer remembers, in the order of its mixer's state."""
+        """The states of a layer, in the order of its mixer's state."""
 
     def step(self, graph: Graph, i: int, hidden: Value) -> Value:
         """The mixer of layer i for one token: hidden (b, d_model) to (b, d_model), by its states."""

@@ -22,7 +22,7 @@ QUERIES = 512  # rows whose mask is held at once, where there is one
 
 
 class AttentionState(NamedTuple):
-    """What one layer remembers: all that was read, or a window of it."""
+    """The cache of one layer: keys and values of all tokens so far, or of a window."""
 
     keys: Tensor
     """(b, h_kv, s, p), rotated."""

@@ -32,7 +32,7 @@ from bhasa.ops import causal_conv, selective_scan
 
 
 class MambaState(NamedTuple):
-    """What one layer remembers; its size does not depend on how much was read."""
+    """The recurrent state of one layer; its size does not depend on the length of the text."""
 
     conv: Tensor
     """(b, d_inner, d_conv - 1): the convolution's last inputs, the newest last."""

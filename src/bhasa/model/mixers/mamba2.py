@@ -27,7 +27,7 @@ A_MIN, A_MAX = 1.0, 16.0  # between which the initial -A is uniform: `A_init_ran
 
 
 class Mamba2State(NamedTuple):
-    """What one layer remembers; its size does not depend on how much was read."""
+    """The recurrent state of one layer; its size does not depend on the length of the text."""
 
     conv: Tensor
     """(b, d_inner + 2 g n, d_conv - 1): the convolution's last inputs, the newest last."""

@@ -1,4 +1,4 @@
-"""The gated MLP: inside a block after its mixer, or a layer of its own, which remembers nothing."""
+"""The gated MLP: inside a block after its mixer, or a layer of its own, which has no state."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class GatedMLP(nn.Module):
 
 
 class NoState(NamedTuple):
-    """What a layer remembers that looks at one token alone."""
+    """The empty state of a layer that looks at one token alone."""
 
 
 class MLP(Mixer[NoState]):
