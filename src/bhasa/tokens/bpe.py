@@ -5,7 +5,7 @@ decoding gives back every byte. Texts go in as pieces cut between words, where t
 too: the tokens stay the same, while memory and time keep bounded for a text of any length. Only runs
 without any space longer than a piece are cut inside, and still decode exactly. A tokenizer from elsewhere
 that may read across such places (Metaspace, the patterns of cl100k and Llama 3) gets every text whole, which
-takes about 100 bytes of memory a character of the longest.
+takes some 130 bytes of memory a character of the longest, where pieces take 20.
 """
 
 import json
