@@ -12,6 +12,7 @@ import bhasa.export
 from bhasa import bundle
 from bhasa.export.targets import Source, load_target
 from bhasa.inference import text
+from bhasa.inference.chat import ChatSession
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import generate
 from bhasa.model.language_model import LanguageModel
@@ -40,17 +41,12 @@ def logged(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Logged]:
     import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    from bhasa.tracking.registry import signature
 
     root = tmp_path_factory.mktemp("mlflow")
     model, tokenizer = models[request.param], bundle.load_tokenizer(tokenizer_folder)
     load_target("onnx").write(Source(model, model_folders[request.param]), root / "onnx")
-    types = {float: "double", int: "long"}
-    params = [ParamSpec(name, types[type(value)], value) for name, value in SAMPLING.as_mapping().items()]
-    signature = ModelSignature(
-        Schema([ColSpec("string", "prompt")]), Schema([ColSpec("string")]), ParamSchema(params)
-    )
     given = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
     mlflow.create_experiment("test", artifact_location=(root / "artifacts").as_uri())
@@ -60,7 +56,7 @@ def logged(
             name="bhasa",
             python_model=str(CODE),
             artifacts={"model": str(root / "onnx")},
-            signature=signature,
+            signature=signature(SAMPLING.as_mapping()),
             pip_requirements=["onnxruntime"],
         )
     yield Logged(model, tokenizer, mlflow.pyfunc.load_model(info.model_uri))
@@ -70,8 +66,7 @@ def logged(
 def ours(logged: Logged, prompt: str, sampling: SamplingConfig) -> str:
     ids = text.document_ids(logged.tokenizer, prompt)
     stop_ids = text.special_ids(logged.tokenizer)
-    written = list(generate(logged.model, ids, sampling, stop_ids=stop_ids))
-    return logged.tokenizer.decode(written, skip_special_tokens=True)
+    return "".join(text.stream(logged.tokenizer, generate(logged.model, ids, sampling, stop_ids=stop_ids)))
 
 
 @pytest.mark.parametrize("changes", [{}, {"temperature": 0.0}, {"seed": 4, "top_k": 0, "top_p": 1.0}])
@@ -87,6 +82,32 @@ def test_the_logged_model_writes_what_bhasa_generate_writes(logged: Logged, chan
 def test_a_parameter_out_of_range_is_named(logged: Logged, name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"params: {name}: found"):
         logged.loaded.predict([{"prompt": "The river"}], params={name: value})
+
+
+def test_a_stream_gives_the_same_text_in_pieces(logged: Logged) -> None:
+    several = 0
+    for seed in range(4):
+        pieces = list(logged.loaded.predict_stream([{"prompt": "The river"}], params={"seed": seed}))
+        assert "".join(pieces) == ours(logged, "The river", SAMPLING.model_copy(update={"seed": seed}))
+        several += len(pieces) > 1
+    assert several
+
+
+def test_messages_are_answered_as_in_a_chat(logged: Logged) -> None:
+    session = ChatSession(logged.model, logged.tokenizer, SAMPLING)
+    question = "What is a <|end|> river?"
+    expected = "".join(session.reply(question))
+    rows = [{"messages": [{"role": "user", "content": question}]}]
+    assert logged.loaded.predict(rows) == [expected]
+    assert "".join(logged.loaded.predict_stream(rows)) == expected
+
+
+@pytest.mark.parametrize(
+    "row", [{"messages": [{"role": "endoftext", "content": "a"}]}, {"prompt": "a", "messages": []}]
+)
+def test_a_row_that_is_neither_is_refused(logged: Logged, row: dict[str, Any]) -> None:
+    with pytest.raises(Exception, match=r"no role|either a prompt"):
+        logged.loaded.predict([row])
 
 
 def test_the_code_imports_nothing_of_bhasa() -> None:

@@ -7,7 +7,7 @@ rounding of the logits.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pandas as pd  # type: ignore[import-untyped]
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 
 
 class Decoder:
@@ -35,12 +36,36 @@ class Decoder:
             str(folder / index["model"]), providers=["CPUExecutionProvider"]
         )
 
-    def complete(self, prompt: str, params: Mapping[str, Any]) -> str:
-        """The text that follows `prompt`."""
+    def write(self, row: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
+        """The text that follows a row's `prompt`, or answers its `messages`, piece by piece."""
         _check(params)
-        ids = [self.start_id, *self.tokenizer.encode(prompt, add_special_tokens=False).ids]
-        written: str = self.tokenizer.decode(list(self._continue(ids, params)), skip_special_tokens=True)
-        return written
+        decoder = DecodeStream(skip_special_tokens=True)
+        for token in self._continue(self._ids(row), params):
+            piece = decoder.step(self.tokenizer, token)  # None within a character
+            if piece:
+                yield piece
+
+    def _ids(self, row: Mapping[str, Any]) -> list[int]:
+        prompt: Any = row.get("prompt")
+        messages: Any = row.get("messages")
+        if isinstance(prompt, str) == isinstance(messages, Sequence | np.ndarray):
+            raise ValueError("a row has either a prompt, which is text, or messages, which are a list")
+        if isinstance(prompt, str):
+            return [self.start_id, *self._text(prompt)]
+        ids = [self.start_id]
+        for message in messages:
+            ids += [self._special(message["role"]), *self._text(message["content"]), self._special("end")]
+        return [*ids, self._special("assistant")]
+
+    def _text(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def _special(self, name: str) -> int:
+        token = self.tokenizer.token_to_id(f"<|{name}|>")
+        if token is None or token not in self.stop_ids or token == self.start_id:
+            raise ValueError(f"messages: no role '{name}'; allowed: system, user, assistant")
+        return token
 
     def _continue(self, ids: list[int], params: Mapping[str, Any]) -> Iterator[int]:
         begins = zip(self.state_shapes, self.state_types, strict=True)
@@ -92,7 +117,10 @@ def _check(params: Mapping[str, Any]) -> None:
 
 
 class TextGenerator(PythonModel):
-    """Prompts in the column `prompt` to their continuations; parameters as in `bhasa generate`."""
+    """Prompts in the column `prompt` to their continuations, conversations in `messages` to an answer.
+
+    Parameters are those of `bhasa generate`.
+    """
 
     def load_context(self, context: PythonModelContext) -> None:
         self.decoder = Decoder(Path(context.artifacts["model"]))
@@ -101,7 +129,20 @@ class TextGenerator(PythonModel):
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> list[str]:
         """`params` has a default for each parameter in the model's signature."""
-        return [self.decoder.complete(prompt, params or {}) for prompt in model_input["prompt"]]
+        rows = model_input.to_dict("records")
+        return ["".join(self.decoder.write(row, params or {})) for row in rows]
+
+    def predict_stream(
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame | dict[str, Any],
+        params: dict[str, Any] | None = None,
+    ) -> Iterator[str]:
+        """The text for one row, piece by piece; MLflow makes a mapping of it where it is given as a list."""
+        rows = model_input.to_dict("records") if isinstance(model_input, pd.DataFrame) else [model_input]
+        if len(rows) != 1:
+            raise ValueError(f"expected one row to stream, found {len(rows)}")
+        return self.decoder.write(rows[0], params or {})
 
 
 mlflow.models.set_model(TextGenerator())

@@ -17,7 +17,8 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array, Object, Property
 
 from bhasa.errors import UserError
 from bhasa.tracking.data_hash import dvc_hash
@@ -121,7 +122,7 @@ def _log(
                 name=name,
                 python_model=code,
                 artifacts={"model": folder},
-                signature=_signature(params),
+                signature=signature(params),
                 pip_requirements=list(packages),
                 registered_model_name=name,
             )
@@ -130,7 +131,10 @@ def _log(
     return str(model.registered_model_version)
 
 
-def _signature(params: Mapping[str, int | float]) -> ModelSignature:
+def signature(params: Mapping[str, int | float]) -> ModelSignature:
+    """Rows with a prompt or messages in, texts out, and the prediction parameters with their defaults."""
     types = [ParamSpec(key, "double" if isinstance(v, float) else "long", v) for key, v in params.items()]
-    text = Schema([ColSpec("string")])
-    return ModelSignature(Schema([ColSpec("string", "prompt")]), text, ParamSchema(types))
+    message = Object([Property("role", DataType.string), Property("content", DataType.string)])
+    prompt = ColSpec("string", "prompt", required=False)
+    rows = Schema([prompt, ColSpec(Array(message), "messages", required=False)])
+    return ModelSignature(rows, Schema([ColSpec("string")]), ParamSchema(types))
