@@ -1,7 +1,7 @@
 """What a gradient does to the weights: AdamW, or Muon for the hidden matrices and AdamW for the rest.
 
-An optimiser of torch imports torch's compiler; the function beneath its AdamW, which is used here, does not. A
-process that takes one training step then costs 1.9 s of processor time instead of 3.3 (torch 2.13, AdamW,
+An optimiser of torch imports torch's compiler; the function beneath its AdamW, which is used here, does not.
+A process that takes one training step then costs 1.9 s of processor time instead of 3.3 (torch 2.13, AdamW,
 least of 7; Muon 2.0 instead of 3.5).
 """
 
