@@ -4,6 +4,7 @@ Parameter names are those of transformers' `MambaForCausalLM`, so folders load b
 conversion. Each module initialises its own parameters when it is made, and nothing touches them after.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import torch
@@ -14,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bhasa.model.block import Block, build_norm
 from bhasa.model.config import ModelConfig
-from bhasa.model.mixers.protocol import State
+from bhasa.model.mixers.protocol import Mixer, State
 from bhasa.ops import cross_entropy
 from bhasa.ops.operations import require_backend
 
@@ -205,7 +206,22 @@ class LanguageModel(nn.Module):
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first token, one entry a layer."""
-        return [block.mixer.initial_state(batch_size) for block in self.backbone.layers]  # type: ignore[union-attr, operator]
+        return [mixer.initial_state(batch_size) for mixer in self._mixers()]
+
+    def select_state(self, state: State, rows: Sequence[int]) -> State:
+        """The states of these rows, in this order, each as often as it is named."""
+        index = torch.tensor(rows, device=self.lm_head.weight.device)
+        return [mixer.select(layer, index) for mixer, layer in zip(self._mixers(), state, strict=True)]
+
+    def join_states(self, states: Sequence[State]) -> State:
+        """One state of all the rows of several, in order, whatever each of them has read."""
+        layers = zip(*states, strict=True)
+        return [mixer.join(parts) for mixer, parts in zip(self._mixers(), layers, strict=True)]
+
+    def _mixers(self) -> Iterator[Mixer[Any]]:
+        for block in self.backbone.layers:
+            assert isinstance(block, Block)
+            yield block.mixer
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., d_model) to float32 (..., vocab_size)."""

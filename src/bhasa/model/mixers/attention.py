@@ -8,6 +8,7 @@ cache holds window - 1 tokens and no more. What a token may look at is one numbe
 that it sees: the start of its document, or of its window.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -72,6 +73,18 @@ class Attention(Mixer[AttentionState]):
         weight = self.k_proj.weight
         empty = weight.new_empty(batch_size, self.config.attention.resolved_heads_kv, 0, self.config.head_dim)
         return AttentionState(empty, empty, torch.zeros(batch_size, dtype=torch.int64, device=weight.device))
+
+    def select(self, state: AttentionState, rows: Tensor) -> AttentionState:
+        """Without the columns that only other rows filled."""
+        keys, values, length = super().select(state, rows)
+        filled = min(keys.shape[2], int(length.max())) if len(rows) else 0
+        first = keys.shape[2] - filled
+        return AttentionState(keys[:, :, first:], values[:, :, first:], length)
+
+    def join(self, states: Sequence[AttentionState]) -> AttentionState:
+        """Shorter caches are filled up on the left, where their lengths say that nothing is of their text."""
+        columns = max(state.keys.shape[2] for state in states)
+        return super().join([_filled_up(state, columns) for state in states])
 
     def state_bytes(self, tokens: int) -> int:
         window = self.config.attention.window
@@ -142,6 +155,11 @@ class Attention(Mixer[AttentionState]):
             kept = slice(max(0, total - window + 1), None)
             keys, values = keys[:, :, kept], values[:, :, kept]
         return AttentionState(keys, values, length)
+
+
+def _filled_up(state: AttentionState, columns: int) -> AttentionState:
+    room = (0, 0, columns - state.keys.shape[2], 0)
+    return AttentionState(F.pad(state.keys, room), F.pad(state.values, room), state.length)
 
 
 def _origins(state: AttentionState, length: int, segment_ids: Tensor | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -51,6 +51,14 @@ class Mixer(nn.Module, Generic[Kind]):
     def operations(self) -> dict[str, int]:
         """Which of `ops.operations.OPERATIONS` it computes with, and the size that may limit each."""
         return {}
+
+    def select(self, state: Kind, rows: Tensor) -> Kind:
+        """The states of these rows (r,), in this order; a row may come more than once."""
+        return type(state)(*(part.index_select(0, rows) for part in state))
+
+    def join(self, states: Sequence[Kind]) -> Kind:
+        """All rows of several states, in order."""
+        return type(states[0])(*(torch.cat(parts) for parts in zip(*states, strict=True)))
 
     def state_bytes(self, tokens: int) -> int:
         """Size of one sequence's state after so many tokens; here it does not depend on how many."""
