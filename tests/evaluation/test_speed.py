@@ -1,6 +1,6 @@
 from bhasa.evaluation.config import SpeedConfig
 from bhasa.evaluation.speed import decoding, stepping
-from bhasa.inference.generate import Decoder
+from bhasa.inference.batch import BatchDecoder
 
 CONFIG = SpeedConfig(prompt_tokens=10, new_tokens=4, repeats=2)
 
@@ -18,8 +18,8 @@ def test_every_run_reads_the_prompt_and_writes_all_tokens(model, monkeypatch):
     hook = model.backbone.register_forward_pre_hook(
         lambda _, arguments: lengths.append(arguments[0].shape[1])
     )
-    original = Decoder._step
-    monkeypatch.setattr(Decoder, "_step", lambda self, token: steps.append(1) or original(self, token))
+    original = BatchDecoder._step
+    monkeypatch.setattr(BatchDecoder, "_step", lambda self, slots: steps.append(1) or original(self, slots))
     try:
         decoding(model, CONFIG)
     finally:

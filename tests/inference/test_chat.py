@@ -16,8 +16,8 @@ START, USER, ASSISTANT, END = [0], [1], [2], [3]
 def read(monkeypatch):
     """The tokens that models read, in the order they do."""
     seen = []
-    original = Decoder._read
-    monkeypatch.setattr(Decoder, "_read", lambda self, ids: seen.extend(ids) or original(self, ids))
+    original = Decoder.next_logits
+    monkeypatch.setattr(Decoder, "next_logits", lambda self: seen.extend(self.unread) or original(self))
     return seen
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bhasa.inference import generate as module
+from bhasa.inference import batch as module
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import Decoder, generate
 

@@ -39,8 +39,8 @@ def test_quit_leaves_at_once(model_folder):
 
 def test_reset_starts_anew(model_folder, monkeypatch):
     read = []
-    original = Decoder._read
-    monkeypatch.setattr(Decoder, "_read", lambda self, ids: read.append(list(ids)) or original(self, ids))
+    original = Decoder.next_logits
+    monkeypatch.setattr(Decoder, "next_logits", lambda self: read.append(list(self.unread)) or original(self))
     talk(model_folder, "the cat\n/reset\nwhy\n")
     tokenizer = bundle.load_tokenizer(model_folder)
     prompts = [[*START, *question(tokenizer, message)] for message in ("the cat", "why")]

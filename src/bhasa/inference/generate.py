@@ -1,25 +1,18 @@
-"""Recurrent decoding: the prompt in chunks, then one step per token.
+"""One text: a decoder with one slot, and writing with it.
 
-All that the model knows of what it read is its state. Without attention, or with a window, that has a
-constant size, so memory depends neither on the length of the prompt nor on that of the text. A `Decoder` is a
-model with such a state; `generate` is the one-off use of it. Gradients are off inside each call and not
-across a `yield`, which would turn them off for the caller too.
+Gradients are off inside each call and not across a `yield`, which would turn them off for the caller too.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from bhasa.inference import native
+from bhasa.inference.batch import BatchDecoder
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.sampling import sample
 from bhasa.model.language_model import LanguageModel
-from bhasa.model.mixers.protocol import State, map_state
-
-PREFILL_CHUNK = 512  # tokens read at once: enough for the parallel scan, small next to the weights
+from bhasa.model.mixers.protocol import State
 
 
 class Snapshot(NamedTuple):
@@ -33,15 +26,23 @@ class Decoder:
     """A model and what it has read so far. Tokens fed are read when the next prediction is needed."""
 
     def __init__(self, model: LanguageModel, state: State | None = None) -> None:
-        self.model = model
-        self.state = model.initial_state(1) if state is None else state
-        self.unread: list[int] = []
+        self._decoder = BatchDecoder(model)
+        self._slot = self._decoder.open(state=state)
         self.drawn = 0
-        self._device = next(model.parameters()).device
+
+    @property
+    def state(self) -> State:
+        """What was read; the next step may change it in place."""
+        return self._slot.rows.state
+
+    @property
+    def unread(self) -> list[int]:
+        """Tokens fed and not read yet."""
+        return self._slot.unread
 
     def feed(self, ids: Sequence[int]) -> None:
         """Append tokens to the text."""
-        self.unread.extend(ids)
+        self._slot.unread.extend(ids)
 
     def write(self, sampling: SamplingConfig, stop_ids: Collection[int] = ()) -> Iterator[int]:
         """Continue the text: yield each new token, before reading it, up to the first of `stop_ids`.
@@ -58,41 +59,17 @@ class Decoder:
             self.feed([token])
             yield token
 
+    def next_logits(self) -> Tensor:
+        """Read what is unread; the logits (V,) of the token that comes after it."""
+        return self._decoder.next_logits([self._slot])[0]
+
     def snapshot(self) -> Snapshot:
-        """A copy of the state, since native steps change theirs in place."""
-        return Snapshot(map_state(torch.clone, self.state), tuple(self.unread))
+        """A copy of the text as it is."""
+        return Snapshot(self._decoder.state(self._slot), tuple(self._slot.unread))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back; the snapshot is read and never changed, so it can be restored again."""
-        self.state, self.unread = snapshot.state, list(snapshot.unread)
-
-    @torch.inference_mode()
-    def next_logits(self) -> Tensor:
-        """Read what is unread; the logits (V,) of the token that comes after it."""
-        if not self.unread:
-            raise ValueError("nothing to continue: feed at least one token first")
-        while len(self.unread) > PREFILL_CHUNK:
-            self._read(self.unread[:PREFILL_CHUNK])
-        return self._read(self.unread)
-
-    def _read(self, ids: list[int]) -> Tensor:
-        logits, self.state = self._step(ids[0]) if len(ids) == 1 else self._prefill(ids)
-        self.unread = self.unread[len(ids) :]
-        return logits
-
-    def _prefill(self, ids: list[int]) -> tuple[Tensor, State]:
-        logits, state = self.model.last_logits(torch.tensor([ids], device=self._device), self.state)
-        return logits[0], state
-
-    def _step(self, token: int) -> tuple[Tensor, State]:
-        if self._stepper is not None:
-            return self._stepper.step(token, self.state), self._stepper.state
-        logits, state = self.model.step(torch.tensor([token], device=self._device), self.state)
-        return logits[0], state
-
-    @cached_property
-    def _stepper(self) -> native.NativeStepper | None:
-        return native.NativeStepper(self.model) if native.missing(self.model) is None else None
+        self._slot.put(snapshot.state, snapshot.unread)
 
 
 def generate(
