@@ -1,5 +1,5 @@
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from bhasa.cards import model_card
 from bhasa.model.config import ModelConfig
@@ -35,7 +35,7 @@ def test_it_says_what_was_done_to_the_weights(provenance, origin):
 )
 def test_its_head_names_the_library_that_opens_it(layout, opener):
     head, text = page(layout).removeprefix("---\n").split("---\n", 1)
-    assert yaml.safe_load(head) == {
+    assert YAML(typ="safe").load(head) == {
         "library_name": layout,
         "pipeline_tag": "text-generation",
         "tags": ["mamba"],
