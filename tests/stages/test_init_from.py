@@ -109,7 +109,7 @@ def test_a_model_is_taken_over_as_it_is(inputs, source, tmp_path):
     metrics = run(inputs, tmp_path, source, max_steps=0)
     assert metrics["steps"] == 0
     assert metrics["initial_validation_loss"] == metrics["validation_loss"]
-    assert metrics == journal.read_json(tmp_path / "pretrain.json")
+    assert metrics.items() <= journal.read_json(tmp_path / "pretrain.json").items()
     assert (tmp_path / "curves/train.csv").read_text() == "step,loss,learning_rate,grad_norm\n"
     assert (tmp_path / "curves/validation.csv").read_text().count("\n") == 2
     assert (tmp_path / "curves/loss.png").is_file()
