@@ -5,6 +5,7 @@ No stage depends on it, and its report is the one file of the pipeline that diff
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,9 @@ def run(
     result.add("finetuned", "decoding", decoding(model, config))
     for target, figures in _exported(export, model.config.vocab_size, config):
         result.add(target, "stepping", figures)
+    for name, value in result.metrics.items():
+        if name.endswith("tokens_per_second"):
+            print(f"speed: {name.split('.')[0]} writes {value:,.0f} tokens per second", file=sys.stderr)
     result.save(report)
     tracker.log_metrics(result.metrics)
     tracker.log_file(report)

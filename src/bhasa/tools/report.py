@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bhasa.evaluation.report import Report
 
 BEGIN, END = "<!-- results: made by `bhasa report --into README.md` -->", "<!-- end of results -->"
+LEFT_OUT = "Left out: "
 
 
 def command(
@@ -28,8 +29,13 @@ def command(
     """Show what the last run measured, as tables and a sample."""
     if into is None:
         typer.echo(f"{render(reports, model)}\n{speeds(reports, model)}")
-    else:
-        replace_section(into, BEGIN, END, render(reports, model))
+        return
+    from bhasa.errors import UserError
+
+    text = render(reports, model)
+    if stale := [line for line in text.splitlines() if line.startswith(LEFT_OUT)]:
+        raise UserError(f"{into} is left as it was: " + "; ".join(stale))
+    replace_section(into, BEGIN, END, text)
 
 
 def replace_section(path: Path, begin: str, end: str, text: str) -> None:
@@ -88,7 +94,7 @@ def _if_of(models: Mapping[str, str], path: Path, show: Callable[[Report], list[
 
 def _of_another(path: Path, found: str, expected: str) -> str:
     what = f"{path} is of model {found[:12]}, this one is {expected[:12]}"
-    return f"Left out: {what}; `dvc repro` measures it anew."
+    return f"{LEFT_OUT}{what}; `dvc repro` measures it anew."
 
 
 def _likelihood(report: Report) -> list[str]:
