@@ -48,6 +48,7 @@ MUST_NOT_KNOW = {
     "training": {"bhasa.finetuning", "bhasa.evaluation", "bhasa.export", "bhasa.documents"},
     "inference": {"bhasa.training", "bhasa.finetuning", "bhasa.evaluation", "bhasa.export"},
     "evaluation": {"bhasa.training", "bhasa.finetuning", "bhasa.export"},
+    "quantisation": {"bhasa.export", "bhasa.model", "bhasa.ops", "bhasa.bundle"},
     "tracking": {"bhasa.model", "bhasa.bundle", "bhasa.training", "bhasa.export"},
 }
 ENTRANCES = {"bhasa.cli", "bhasa.stages", "bhasa.tools", "bhasa.tracking", "bhasa.experiment"}
