@@ -70,7 +70,7 @@ def test_a_clone_of_a_finished_repository_measures_here(finished, tmp_path) -> N
 
 def test_a_report_of_another_model_is_left_out(restored) -> None:
     stale = restored.text("reports/speed.json")
-    restored.set_params({"finetune.max_steps": 3})
+    restored.set_params({"finetune.max_steps": 2})
     restored.repro()
     (restored.path / "reports" / "speed.json").unlink()  # it may be a link into the cache
     (restored.path / "reports" / "speed.json").write_text(stale)
