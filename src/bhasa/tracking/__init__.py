@@ -193,6 +193,9 @@ def serve(port: int) -> None:
     if not store.local:
         print(f"the runs are on the server that MLFLOW_TRACKING_URI names: {store.uri}")
         return
+    with store.connected() as (_, experiment):
+        page = f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs?compareRunsMode=CHART"
+    print(f"the figures of all runs side by side, when the page is up: {page}", flush=True)
     options = ["--backend-store-uri", store.uri, "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
     # Otherwise a job runner and seven more processes start, which nothing here uses.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
