@@ -55,13 +55,10 @@ class HardwareProfile(Config):
 
     def require_device(self) -> None:
         """Raise `UserError` for a device that is not there; it is never replaced by another."""
-        import torch
-
-        available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        if not available[self.device]:
-            there = ", ".join(name for name, is_there in available.items() if is_there)
+        if self.device not in (available := available_devices()):
             raise UserError(
-                f"device: found '{self.device}', this machine has: {there}; choose another hardware profile"
+                f"device: found '{self.device}', this machine has: {', '.join(available)}; "
+                "choose another hardware profile"
             )
 
     def kernels(self, model: "LanguageModel | None" = None) -> dict[str, str]:
@@ -97,6 +94,14 @@ def _keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def available_devices() -> list[str]:
+    """Those of this machine, by the names of `HardwareProfile.device`."""
+    import torch
+
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [name for name, available in found.items() if available]
 
 
 def machine() -> dict[str, Any]:

@@ -79,3 +79,23 @@ def test_input_that_is_not_text_is_refused(model_folder):
     error = talk(model_folder, b"caf\xe9\n").exception
     assert isinstance(error, UserError)
     assert "standard input: not UTF-8 text" in str(error)
+
+
+def test_an_unknown_command_is_refused_with_the_list_and_is_no_message(model_folder):
+    result = talk(model_folder, "/foo bar\n/help\nthe cat\n")
+    assert result.exit_code == 0
+    first, second, answer = result.stdout.splitlines()
+    assert first.startswith("no command /foo; there are: /retry, /reset, /help, /quit")
+    assert second == chat.HELP
+    assert f"{answer}\n" == talk(model_folder, "the cat\n").stdout
+
+
+def test_a_message_may_begin_with_a_slash(model_folder):
+    assert talk(model_folder, "//foo\n").stdout == "".join(session(model_folder).reply("/foo")) + "\n"
+
+
+def test_a_device_that_is_not_there_is_refused(model_folder):
+    error = talk(model_folder, "the cat\n", "--device", "abacus").exception
+    assert isinstance(error, UserError)
+    assert "--device: found 'abacus'; allowed on this machine: auto, cpu" in str(error)
+    assert talk(model_folder, "the cat\n", "--device", "cpu").stdout == talk(model_folder, "the cat\n").stdout

@@ -132,3 +132,13 @@ def test_a_model_of_nan_ends_in_one_message(model_folder, tmp_path, verb):
     assert result.stdout.strip() == ""
     assert result.stderr.startswith("error: the model's logits are not finite")
     assert result.stderr.count("\n") == 1
+
+
+def test_the_model_is_put_where_device_says(model_folder, monkeypatch):
+    devices = []
+    load = bundle.load
+    monkeypatch.setattr(bundle, "load", lambda folder, device: devices.append(device) or load(folder))
+    monkeypatch.setattr("bhasa.hardware.available_devices", lambda: ["cpu", "cuda", "mps"])
+    for device in ("auto", "cpu", "cuda", "mps"):
+        assert run(model_folder, "--prompt", "the", "--device", device).exit_code == 0
+    assert devices == ["cuda", "cpu", "cuda", "mps"]

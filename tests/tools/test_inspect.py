@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from bhasa import bundle
+from bhasa.errors import UserError
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 
@@ -38,3 +40,25 @@ def test_what_it_counts_is_what_the_model_has(tmp_path):
     assert f"{model.num_parameters():,} parameters" in text
     assert f"{sum(p.numel() for p in model.backbone.layers[0].parameters()):,}" in text
     assert f"{4 * (64 * 3 + 64 * 16):,} bytes" in text  # convolution and recurrence
+
+
+def test_a_preset_may_be_given_by_its_name(monkeypatch):
+    monkeypatch.chdir(PRESETS.parents[1])
+    assert "pattern 4M*3M" in shown("hybrid-tiny")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (
+            "adapter_config.json",
+            "an adapter, which has no layers of its own to show; give the folder of the base",
+        ),
+        ("decode.json", "an ONNX export, .*; give the model folder that it was made from"),
+        ("model.safetensors", "a file of weights; give the model folder"),
+    ],
+)
+def test_what_is_no_model_folder_is_refused_with_what_to_give_instead(tmp_path, file, message):
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(UserError, match=message):
+        shown(tmp_path / file if file.endswith("safetensors") else tmp_path)

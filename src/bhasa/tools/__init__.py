@@ -24,6 +24,19 @@ TopP = Annotated[
     float, typer.Option(help="Draw from the likeliest tokens that hold this share; 1 keeps all.")
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same text.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or mps; auto is cuda where there is a GPU, else cpu.")]
+
+
+def resolve_device(name: str) -> str:
+    """The device that `--device` names; raises `UserError` if this machine has not got it."""
+    from bhasa.hardware import available_devices
+
+    available = available_devices()
+    if name == "auto":
+        return "cuda" if "cuda" in available else "cpu"
+    if name not in available:
+        raise UserError(f"--device: found '{name}'; allowed on this machine: auto, {', '.join(available)}")
+    return name
 
 
 def read_text(read: Callable[[], str], where: str) -> str:

@@ -15,6 +15,7 @@ from bhasa.tools import (
     TEMPERATURE,
     TOP_K,
     TOP_P,
+    Device,
     MaxNewTokens,
     ModelFolder,
     Seed,
@@ -22,12 +23,17 @@ from bhasa.tools import (
     TopK,
     TopP,
     read_text,
+    resolve_device,
 )
 
 if TYPE_CHECKING:
     from bhasa.inference.chat import ChatSession
 
-WELCOME = "/retry answers again, /reset starts anew, /quit or Ctrl-D leaves; Ctrl-C ends an answer."
+HELP = (
+    "/retry answers again, /reset starts anew, /help shows this, /quit or Ctrl-D leaves; Ctrl-C ends an "
+    "answer. A message that begins with a slash is written with two: //etc."
+)
+COMMANDS = ("/retry", "/reset", "/help", "/quit")
 
 
 def command(
@@ -37,6 +43,7 @@ def command(
     top_k: TopK = TOP_K,
     top_p: TopP = TOP_P,
     seed: Seed = SEED,
+    device: Device = "auto",
 ) -> None:
     """Talk with a fine-tuned model; messages are read line by line from standard input."""
     from bhasa import bundle
@@ -53,9 +60,10 @@ def command(
         },
         "options",
     )
-    session = ChatSession(bundle.load(model), bundle.load_tokenizer(model), sampling)
+    language_model = bundle.load(model, resolve_device(device))
+    session = ChatSession(language_model, bundle.load_tokenizer(model), sampling)
     if sys.stdin.isatty():
-        typer.echo(WELCOME)
+        typer.echo(HELP)
     for line in _lines():
         if line == "/quit":
             break
@@ -74,14 +82,29 @@ def _lines() -> Iterator[str]:
             yield line
 
 
+def _message(line: str) -> str:
+    """What a line says to the model; raises `UserError` for a command that there is not."""
+    from bhasa.errors import UserError
+
+    if line.startswith("/") and not line.startswith("//"):
+        raise UserError(
+            f"no command {line.split()[0]}; there are: {', '.join(COMMANDS)}; "
+            "to say a message that begins with a slash, begin it with two"
+        )
+    return line.removeprefix("/") if line.startswith("//") else line
+
+
 def _answer(session: ChatSession, line: str) -> None:
     from bhasa.errors import UserError
 
     if line == "/reset":
         session.reset()
         return
+    if line == "/help":
+        typer.echo(HELP)
+        return
     try:
-        with closing(session.retry() if line == "/retry" else session.reply(line)) as pieces:
+        with closing(session.retry() if line == "/retry" else session.reply(_message(line))) as pieces:
             for piece in pieces:
                 typer.echo(piece, nl=False)
     except KeyboardInterrupt:

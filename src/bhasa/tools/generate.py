@@ -13,6 +13,7 @@ from bhasa.tools import (
     TEMPERATURE,
     TOP_K,
     TOP_P,
+    Device,
     MaxNewTokens,
     ModelFolder,
     Seed,
@@ -20,6 +21,7 @@ from bhasa.tools import (
     TopK,
     TopP,
     read_text,
+    resolve_device,
 )
 
 
@@ -31,6 +33,7 @@ def command(
     top_k: TopK = TOP_K,
     top_p: TopP = TOP_P,
     seed: Seed = SEED,
+    device: Device = "auto",
 ) -> None:
     """Continue a text with a trained model, printing the continuation as it is written."""
     from bhasa import bundle
@@ -50,7 +53,7 @@ def command(
     )
     prompt = read_text(sys.stdin.read if prompt == "-" else lambda: prompt, "--prompt")
     tokenizer = bundle.load_tokenizer(model)
-    language_model = bundle.load(model)
+    language_model = bundle.load(model, resolve_device(device))
     prompt_ids = text.document_ids(tokenizer, prompt)
     tokens = generate(language_model, prompt_ids, sampling, stop_ids=text.special_ids(tokenizer))
     for piece in text.stream(tokenizer, tokens):

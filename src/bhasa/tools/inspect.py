@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bhasa.errors import UserError
+
 if TYPE_CHECKING:
     from bhasa.model.config import ModelConfig
     from bhasa.model.language_model import LanguageModel
@@ -15,7 +17,9 @@ MANY_TOKENS = 1 << 40  # more than any window
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A model folder, or a preset of pipeline/model/.")],
+    model: Annotated[
+        Path, typer.Argument(help="A model folder, or a preset of pipeline/model/, by path or name.")
+    ],
     vocab_size: Annotated[int, typer.Option(help="Rows of the embedding that a preset gets.")] = 4096,
 ) -> None:
     """Show the layers of a model in order, with the parameters and the size of the state of each."""
@@ -35,9 +39,25 @@ def _config(model: Path, vocab_size: int) -> ModelConfig:
     from bhasa import bundle
     from bhasa.model.config import ModelConfig
 
+    preset = Path("pipeline", "model", f"{model}.yaml")
+    if not model.exists() and preset.is_file():
+        model = preset  # given by its name alone, as `model.size` has it
     if model.is_dir():
-        return bundle.read_config(model)
+        return bundle.read_config(_model_folder(model))
+    if model.suffix == ".safetensors":
+        raise UserError(f"{model}: a file of weights; give the model folder that it lies in")
     return ModelConfig.parse(ModelConfig.load(model).as_mapping() | {"vocab_size": vocab_size}, str(model))
+
+
+def _model_folder(folder: Path) -> Path:
+    """The folder, unless it is one of another kind that bhasa writes."""
+    for name, kind, instead in (
+        ("adapter_config.json", "an adapter", "give the folder of the base or of the merged model"),
+        ("decode.json", "an ONNX export", "give the model folder that it was made from"),
+    ):
+        if (folder / name).is_file():
+            raise UserError(f"{folder}: {kind}, which has no layers of its own to show; {instead}")
+    return folder
 
 
 def _table(model: LanguageModel) -> object:
