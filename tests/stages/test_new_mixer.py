@@ -12,6 +12,7 @@ from bhasa import bundle
 from bhasa.errors import UserError
 from bhasa.experiment import Experiment, check_together
 from bhasa.export.config import ExportConfig
+from bhasa.export.targets import Gates
 from bhasa.hardware import HardwareProfile
 from bhasa.inference import native
 from bhasa.inference.config import SamplingConfig
@@ -147,7 +148,7 @@ def exported(model: Path, root: Path, *targets: str) -> Path:
     table = pa.table({"text": [text], "bytes": [len(text.encode())]})
     pq.write_table(table, root / "documents" / "test-00000.parquet")
     export.run(
-        ExportConfig(targets=targets, prompt_tokens=32),
+        ExportConfig(targets={name: Gates() for name in targets}, tokens=32),
         documents=root / "documents",
         finetuned=model,
         export=root / "export",
