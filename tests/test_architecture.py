@@ -1,4 +1,4 @@
-"""The house rules that can be read off the source: who may import what, and what a stage depends on."""
+"""The design rules that can be read off the source: who may import what, and what a stage depends on."""
 
 import ast
 import re

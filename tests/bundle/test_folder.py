@@ -1,5 +1,6 @@
 import hashlib
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from bhasa import bundle
 from bhasa.cards import describe_layers
-from bhasa.errors import UserError
+from bhasa.errors import FileError, UserError
 from bhasa.inference import native
 from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import Decoder
@@ -215,3 +216,14 @@ def test_a_failed_save_leaves_the_old_folder(folder, tokenizer, tmp_path):
         bundle.save(folder, make(), tokenizer=tokenizer, provenance={"no JSON": object()})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_tokenizer_with_tokens_that_the_model_has_no_rows_for_is_named(tmp_path):
+    bpe.save(bpe.train(["the cat sat on the mat"], TokenizeConfig(vocab_size=270)), tmp_path / "tokenizer")
+    size = bundle.load_tokenizer(tmp_path / "tokenizer").get_vocab_size()
+    for rows, refused in ((size, False), (size - 1, True)):
+        model = build(ModelConfig(d_model=16, n_layer=1, vocab_size=rows), seed=0)
+        bundle.save(tmp_path / f"{rows}", model, tokenizer=tmp_path / "tokenizer", provenance={})
+        message = f"tokenizer.json: token id {size - 1} has no row in the model's vocabulary of {rows}"
+        with pytest.raises(FileError, match=message) if refused else nullcontext():
+            bundle.load_tokenizer(tmp_path / f"{rows}")

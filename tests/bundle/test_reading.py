@@ -1,13 +1,16 @@
 """Whatever a config.json holds, it gives an architecture or one message."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bhasa import bundle
 from bhasa.bundle.official import to_official
 from bhasa.bundle.published import to_published
 from bhasa.bundle.reading import config_of
-from bhasa.errors import UserError
+from bhasa.errors import FileError, UserError
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import outline
 
@@ -57,3 +60,16 @@ def test_a_file_that_agrees_with_its_tensors_is_read_without_a_word(file, capsys
     found = config_of(file, "config.json", shapes_of(config))
     assert found.model_copy(update={"dt_rank": "auto"}) == config
     assert capsys.readouterr().err == ""
+
+
+KINDS = [("adapter_config.json", "an adapter"), ("decode.json", "an ONNX export")]
+
+
+@pytest.mark.parametrize(("file", "kind"), KINDS)
+def test_a_folder_of_another_kind_is_named_as_what_it_is(tmp_path, file, kind):
+    (tmp_path / file).write_text("{}")
+    to_official = partial(bundle.convert, target=tmp_path / "x", layout="official")
+    for read in (bundle.read_config, bundle.load, to_official):
+        with pytest.raises(UserError, match=f"{kind}, not a model; give the ") as raised:
+            read(tmp_path)
+        assert not isinstance(raised.value, FileError)  # which running the pipeline again would not mend

@@ -351,7 +351,7 @@ def test_a_step_is_a_scan_of_one_token(backend):
     torch.testing.assert_close(state1, state)
 
 
-def test_the_chunked_twin_refuses_a_second_derivative_instead_of_giving_a_wrong_one():
+def test_the_chunked_implementation_refuses_a_second_derivative_instead_of_giving_a_wrong_one():
     case = make_case(4)
     x = case["x"].requires_grad_()
     y, _ = run(case | {"x": x}, "chunked", torch.float32)

@@ -142,3 +142,8 @@ def test_the_model_is_put_where_device_says(model_folder, monkeypatch):
     for device in ("auto", "cpu", "cuda", "mps"):
         assert run(model_folder, "--prompt", "the", "--device", device).exit_code == 0
     assert devices == ["cuda", "cpu", "cuda", "mps"]
+
+
+def test_an_adapter_is_no_model_to_write_with(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    assert "an adapter, not a model" in str(run(tmp_path, "--prompt", "the").exception)

@@ -11,11 +11,12 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from bhasa import journal
-from bhasa.bundle import reading
+from bhasa.bundle import reading, weights
 from bhasa.bundle.published import is_published_layout, to_published
 from bhasa.bundle.reading import CONFIG, HEAD
 from bhasa.bundle.weights import EMBEDDINGS, WEIGHTS
 from bhasa.cards import model_card
+from bhasa.errors import FileError
 from bhasa.hardware import machine
 from bhasa.model.language_model import LanguageModel, outline
 from bhasa.tokens import bpe
@@ -54,9 +55,8 @@ def save(folder: Path, model: LanguageModel, *, tokenizer: Path, provenance: Map
 
 def _generation_config(folder: Path) -> dict[str, Any]:
     """What `generate` of other programs does by default is what ours does: any special token ends a text."""
-    known = (
-        special_ids(load_tokenizer(folder)) if (folder / TOKENIZER).is_file() else range(len(SPECIAL_TOKENS))
-    )
+    path = folder / TOKENIZER
+    known = special_ids(bpe.load(path)) if path.is_file() else range(len(SPECIAL_TOKENS))
     return {"bos_token_id": END_OF_TEXT, "eos_token_id": sorted(known), "pad_token_id": END_OF_TEXT}
 
 
@@ -95,4 +95,12 @@ def load(
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    return bpe.load(folder / TOKENIZER)
+    """The tokenizer of a folder. Raises `FileError` where the model beside it has no rows for its tokens."""
+    tokenizer = bpe.load(folder / TOKENIZER)
+    embedding = weights.shapes(folder).get(EMBEDDINGS)
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    if embedding and largest >= embedding[0]:
+        raise FileError(
+            folder / TOKENIZER, f"token id {largest} has no row in the model's vocabulary of {embedding[0]}"
+        )
+    return tokenizer

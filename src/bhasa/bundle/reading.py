@@ -17,6 +17,11 @@ from bhasa.model.language_model import outline
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
+OTHER_FOLDERS = {
+    "adapter_config.json": "an adapter, not a model; give the folder of its base or of the merged model",
+    "decode.json": "an ONNX export, not a model; give the model folder that it was made from",
+}
+"""What else bhasa writes as a folder, by a file that no model folder has."""
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -24,6 +29,9 @@ def read_config(folder: Path) -> ModelConfig:
     path = folder / CONFIG
     if not folder.is_dir():
         raise FileError(folder, "no such folder")
+    for name, kind in OTHER_FOLDERS.items():
+        if (folder / name).is_file():
+            raise UserError(f"{folder}: {kind}")
     if not path.is_file():
         raise UserError(f"{path}: no such file, so {folder} is no model folder")
     try:

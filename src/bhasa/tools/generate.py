@@ -52,8 +52,8 @@ def command(
         "options",
     )
     prompt = read_text(sys.stdin.read if prompt == "-" else lambda: prompt, "--prompt")
-    tokenizer = bundle.load_tokenizer(model)
     language_model = bundle.load(model, resolve_device(device))
+    tokenizer = bundle.load_tokenizer(model)
     prompt_ids = text.document_ids(tokenizer, prompt)
     tokens = generate(language_model, prompt_ids, sampling, stop_ids=text.special_ids(tokenizer))
     for piece in text.stream(tokenizer, tokens):

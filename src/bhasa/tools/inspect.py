@@ -43,21 +43,10 @@ def _config(model: Path, vocab_size: int) -> ModelConfig:
     if not model.exists() and preset.is_file():
         model = preset  # given by its name alone, as `model.size` has it
     if model.is_dir():
-        return bundle.read_config(_model_folder(model))
+        return bundle.read_config(model)
     if model.suffix == ".safetensors":
         raise UserError(f"{model}: a file of weights; give the model folder that it lies in")
     return ModelConfig.parse(ModelConfig.load(model).as_mapping() | {"vocab_size": vocab_size}, str(model))
-
-
-def _model_folder(folder: Path) -> Path:
-    """The folder, unless it is one of another kind that bhasa writes."""
-    for name, kind, instead in (
-        ("adapter_config.json", "an adapter", "give the folder of the base or of the merged model"),
-        ("decode.json", "an ONNX export", "give the model folder that it was made from"),
-    ):
-        if (folder / name).is_file():
-            raise UserError(f"{folder}: {kind}, which has no layers of its own to show; {instead}")
-    return folder
 
 
 def _table(model: LanguageModel) -> object:
