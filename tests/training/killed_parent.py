@@ -66,6 +66,7 @@ def trial(folder):
     if killed == 0:
         parent(folder, writing)
         os._exit(1)
+    os.close(writing)  # a run that dies before it is ready ends the reading
     run = int(os.read(reading, 20))
     os.kill(killed, signal.SIGKILL)
     os.waitpid(killed, 0)

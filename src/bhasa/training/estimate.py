@@ -21,8 +21,7 @@ def announce(stepper: Stepper, plan: Plan, done: int) -> None:
     """Measure what a step costs and print the estimate for what is left after `done`, on standard error."""
     hardware, config = stepper.hardware, plan.config
     seconds, rows = measure(stepper, plan), min(hardware.micro_batch, config.sequences_per_step)
-    validations = sum(map(plan.validates, range(done + bool(done), plan.steps + 1)))
-    left = (plan.steps - done) * seconds.step + validations * seconds.validation
+    left = (plan.steps - done) * seconds.step + plan.validations_left(done) * seconds.validation
     micro_steps = -(-config.sequences_per_step // hardware.micro_batch)
     trained = sum(p.numel() for p in stepper.model.parameters() if p.requires_grad)
     memory = _BASELINE_BYTES + training_bytes(

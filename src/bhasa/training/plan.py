@@ -27,6 +27,11 @@ class Plan:
         """Whether the validation loss is measured after so many steps."""
         return done in (0, self.steps) or done % self.config.validate_every == 0
 
+    def validations_left(self, done: int) -> int:
+        """How often that is from `done` steps on, before the last of which is done."""
+        every = self.config.validate_every
+        return (done == 0) + (self.steps - 1) // every - done // every + 1
+
     def identity(self, model: ModelConfig) -> dict[str, Any]:
         """All that decides what is learnt, to the rounding of its numbers."""
         return {
