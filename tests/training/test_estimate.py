@@ -74,7 +74,7 @@ def test_the_memory_of_a_step_is_estimated_within_a_factor_of_two(architecture, 
 FINETUNE = """
 import torch
 from bhasa.finetuning import adapters
-from bhasa.finetuning.config import FinetuneConfig
+from bhasa.finetuning.config import LoraConfig
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.training.estimate import training_bytes
@@ -88,8 +88,7 @@ ids, n = torch.ones(4, 512, dtype=torch.int64), 50_280
 config = ModelConfig(d_model=128, n_layer=2, vocab_size=n)
 before = memory_bytes("VmRSS")
 model = build(config, seed=0)
-tuning = FinetuneConfig(context_length=512, tokens_per_step=2048, learning_rate=1e-3, rank=8, alpha=16.0,
-                        targets=("in_proj",))
+tuning = LoraConfig(kind="lora", rank=8, alpha=16.0, targets=("in_proj",))
 adapters.attach(model, tuning, seed=0)
 model.train()(ids, targets=ids).backward()
 trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
