@@ -1,6 +1,7 @@
 """What stands in MLflow after kills, and with a store that is slow, away or full of itself."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from bhasa.journal import Journal
 from bhasa.stages import tracked
 from bhasa.tracking import sender
+from bhasa.tracking.record import Lines, Record
 
 PROGRAM = Path(__file__).with_name("tracked_training.py")
 
@@ -172,3 +174,40 @@ def test_a_final_figure_adds_no_second_value_to_its_curve(params: Path, store, j
     run = store.only("pretrain")
     assert store.history(run, "validation_loss") == [(0, 3.0), (5, 2.0)]
     assert store.history(run, "parameters") == [(0, 7.0)]
+
+
+def test_a_final_figure_adds_no_second_value_to_a_curve_told_step_by_step(params: Path, store) -> None:
+    with tracked("pretrain", params) as tracker:
+        tracker.log_metrics({"loss": 3.0}, 5)
+        tracker.log_metrics({"loss": 3.0})
+    assert store.history(store.only("pretrain"), "loss") == [(5, 3.0)]
+
+
+def test_a_record_that_is_refused_is_kept_for_a_while_and_then_removed_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(store, record):
+        raise ValueError("no such call")
+
+    monkeypatch.setattr(sender, "_send_whole", refuse)
+    record = Record.begin(tmp_path, {"stage": "ingest"})
+    record.release()
+    sender.send_left(None, tmp_path)
+    assert record.folder.exists()
+    assert capfd.readouterr().err == ""
+    os.utime(record.folder, (0, 0))
+    sender.send_left(None, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "MLflow never took what is left of a run: no such call; " in line
+
+
+def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    lines = Lines(path)
+    assert lines.new() == []
+    with path.open("w") as stream:
+        for text, found in (('{"step": 1}\n{"st', [{"step": 1}]), ('ep": 2}\n', [{"step": 2}])):
+            stream.write(text)
+            stream.flush()
+            assert lines.new() == found

@@ -1,5 +1,8 @@
 """Which version of the registered model is the champion."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from bhasa.errors import UserError
@@ -46,3 +49,30 @@ def test_a_version_becomes_the_champion_by_hand(store) -> None:
     assert registry.champion(store.client, name).version == 2
     with pytest.raises(UserError, match=r"no version 7 .*; there are \[1, 2\]"):
         registry.promote(store.client, name, 7)
+
+
+@pytest.fixture
+def details(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "weights").write_text("one")
+    content = registry.dvc_hash(tmp_path / "export")
+    folder = str(tmp_path / "export")
+    kept = {"name": "again", "code": "code.py", "folder": folder, "content": content, "params": {}}
+    return kept | {"packages": [], "figures": {"bits_per_byte": 1.5}}
+
+
+def test_a_registration_that_was_cut_short_is_finished_and_makes_no_second_version(
+    store, details: dict[str, Any]
+) -> None:
+    store.client.create_registered_model("again")
+    store.client.create_model_version("again", "file:///nowhere", run_id="a" * 32)
+    registry.register(store.client, "a" * 32, **details)
+    (version,) = store.client.search_model_versions("name = 'again'")
+    assert version.tags == {"bits_per_byte": "1.5"}
+    assert registry.champion(store.client, "again").version == version.version
+
+
+def test_a_folder_that_was_replaced_is_not_registered_as_what_it_was(store, details: dict[str, Any]) -> None:
+    Path(details["folder"], "weights").write_text("two")
+    with pytest.raises(ValueError, match=r"was replaced before it was registered; run `dvc repro -f export`"):
+        registry.register(store.client, "b" * 32, **details)

@@ -58,7 +58,6 @@ class MlflowRun:
 
     def _of_event(self, event: Mapping[str, Any]) -> list[Metric]:
         values = {k: float(v) for k, v in event.items() if k != "step" and isinstance(v, int | float)}
-        self.curves |= values.keys()
         return self._fresh(values, event["step"], now())
 
     def _params(self, values: Mapping[str, Any]) -> None:
@@ -79,6 +78,7 @@ class MlflowRun:
             self.client.log_batch(self.run_id, metrics=metrics[start : start + METRICS_PER_CALL])
 
     def _fresh(self, values: Mapping[str, float], step: int, time: int) -> list[Metric]:
+        self.curves |= values.keys()
         fresh = [name for name in values if step > self.last_step.get(name, -1)]
         self.last_step |= dict.fromkeys(fresh, step)
         return [Metric(name, values[name], time, step) for name in fresh]

@@ -29,6 +29,9 @@ PATIENCE, LONG_PATIENCE = 10.0, 300.0
 """Seconds that the end of a stage waits for a server that does not answer; for one that takes a model, or for
 a database in a file, which is made in seconds, locked or broken and says so, but never silent."""
 
+KEPT_SECONDS = 30 * 24 * 3600.0
+"""How long a record that the store does not take is tried again at every start."""
+
 T = TypeVar("T")
 
 
@@ -119,6 +122,10 @@ def send_left(store: Store, records: Path) -> None:
         try:
             _send_whole(store, record)
         except Exception as error:
+            if time.time() - record.folder.stat().st_mtime > KEPT_SECONDS:
+                record.remove()
+                say(f"MLflow never took what is left of a run: {one_line(error)}; {record.folder} is removed")
+                continue
             record.release()
             if _passing(error):
                 return
