@@ -1,4 +1,4 @@
-"""What people are told when something fails: the cause, and what to run only where that helps."""
+"""What messages say when something fails: the cause, and what to run only where that helps."""
 
 import errno
 import subprocess
@@ -99,14 +99,19 @@ def pipeline(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("path", ["models/base", "models/base/config.json", "reports/pretrain.json"])
+@pytest.mark.parametrize(
+    ("path", "restore"),
+    [
+        ("models/base", "dvc checkout"),
+        ("models/base/config.json", "dvc checkout"),
+        ("reports/pretrain.json", "git checkout reports/pretrain.json"),  # which DVC's cache has not got
+    ],
+)
 @pytest.mark.parametrize("absolute", [False, True])
-def test_for_the_output_of_a_stage_the_remedy_is_said_once(pipeline, path, absolute):
+def test_for_the_output_of_a_stage_the_remedy_is_said_once(pipeline, path, restore, absolute):
     path = pipeline / path if absolute else Path(path)
     message, code = explain(FileError(path, "no such file"))
-    assert (
-        message == f"{path}: no such file; `dvc repro` makes it again, `dvc checkout` restores the last one"
-    )
+    assert message == f"{path}: no such file; `dvc repro` makes it again, `{restore}` restores the last one"
     assert code == 2
 
 

@@ -19,8 +19,8 @@ _NOT_WRITTEN = {
 
 def explain(error: Exception) -> tuple[str, int] | None:
     """The message and the exit code; None for what only a bug in bhasa can raise."""
-    if isinstance(error, FileError) and _is_output(error.path, Path("dvc.yaml")):
-        return f"{error}; `dvc repro` makes it again, `dvc checkout` restores the last one", error.exit_code
+    if isinstance(error, FileError) and (restore := _restore(error.path, Path("dvc.yaml"))):
+        return f"{error}; `dvc repro` makes it again, `{restore}` restores the last one", error.exit_code
     if isinstance(error, BhasaError):
         return str(error), error.exit_code
     if (number := _write_failure(error)) in _NOT_WRITTEN:
@@ -33,8 +33,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
     return None
 
 
-def _is_output(path: Path, pipeline: Path) -> bool:
-    """Whether `path` is, or lies in, what a stage of the pipeline writes."""
+def _restore(path: Path, pipeline: Path) -> str | None:
+    """The command that restores `path`, if it is, or lies in, what a stage of the pipeline writes."""
     from bhasa.params import read_mapping
 
     try:
@@ -42,9 +42,12 @@ def _is_output(path: Path, pipeline: Path) -> bool:
         kinds = ("outs", "metrics", "plots")
         entries = [entry for stage in stages for kind in kinds for entry in stage.get(kind, ())]
     except (UserError, KeyError, AttributeError):  # no pipeline here, or not one of ours
-        return False
-    outputs = {Path(entry if isinstance(entry, str) else next(iter(entry))).absolute() for entry in entries}
-    return not outputs.isdisjoint({path.absolute(), *path.absolute().parents})
+        return None
+    for entry in entries:
+        name, options = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+        if Path(name).absolute() in (path.absolute(), *path.absolute().parents):
+            return "dvc checkout" if options.get("cache", True) else f"git checkout {name}"
+    return None
 
 
 def _write_failure(error: Exception) -> int | None:

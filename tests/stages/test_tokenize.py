@@ -204,7 +204,7 @@ def test_documents_without_text_to_learn_from_are_refused(folders: dict[str, Pat
         tokenized(folders)
 
 
-def test_the_tokenizer_of_another_model_is_taken_with_our_marks(
+def test_the_tokenizer_of_another_model_is_taken_with_our_special_tokens(
     folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vocabulary = {chr(i): i - 33 for i in range(33, 127)} | {

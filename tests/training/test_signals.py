@@ -58,7 +58,7 @@ def test_what_was_ignored_is_ignored_afterwards():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no parent's death is told")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a parent's death")
 def test_a_run_whose_parent_of_several_threads_is_killed_saves_and_stops(tmp_path):
     trials = 20
     done = subprocess.run([sys.executable, PROGRAM, tmp_path, str(trials)], capture_output=True, text=True)
@@ -87,7 +87,7 @@ sys.exit(os.read(reading, 20))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no parent's death is told")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a parent's death")
 def test_a_parent_that_dies_before_it_is_watched_counts_as_dead():
     done = subprocess.run([sys.executable, "-c", DIES_AT_ONCE], capture_output=True, text=True)
     assert done.stderr.strip() == "b''"
@@ -113,7 +113,7 @@ print(os.read(reading, 20).decode())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no parent's death is told")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a parent's death")
 def test_the_end_of_the_parent_s_thread_is_not_its_death():
     done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "None"
@@ -129,7 +129,7 @@ cli.main()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no parent's death is told")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a parent's death")
 @pytest.mark.parametrize("by_dvc", [True, False])
 def test_what_dvc_starts_stops_with_it_and_what_a_person_starts_does_not(by_dvc):
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}

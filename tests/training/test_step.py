@@ -124,7 +124,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("kind", ["weight", "nan", "inf"])
-def test_nothing_that_is_no_number_updates(make_stepper, batches, snapshot, kind):
+def test_nan_and_infinity_never_update(make_stepper, batches, snapshot, kind):
     stepper = make_stepper()
     step(stepper, batches)
     broken = Broken(batches, stepper, kind)

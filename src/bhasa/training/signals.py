@@ -38,7 +38,7 @@ def stop_requests() -> Iterator[Callable[[], int | None]]:
         received.append(signum)
         restore()
 
-    with _parent_s_death_told_to(lambda: received.append(signal.SIGTERM)):
+    with _on_parent_death(lambda: received.append(signal.SIGTERM)):
         for signum in caught:
             signal.signal(signum, request)
         try:
@@ -48,8 +48,8 @@ def stop_requests() -> Iterator[Callable[[], int | None]]:
 
 
 @contextmanager
-def _parent_s_death_told_to(told: Callable[[], None]) -> Iterator[None]:
-    """Call `told` when the parent dies, where `stop_with_parent` was called, instead of sending SIGTERM.
+def _on_parent_death(react: Callable[[], None]) -> Iterator[None]:
+    """Call `react` when the parent dies, where `stop_with_parent` was called, instead of sending SIGTERM.
 
     The signal comes each time that the thread of the parent dies to which this process belongs then: several
     times if a parent of several threads dies, and also when one thread ends and the parent lives. As SIGTERM,
@@ -63,7 +63,7 @@ def _parent_s_death_told_to(told: Callable[[], None]) -> Iterator[None]:
 
     def died(signum: int, frame: FrameType | None) -> None:
         if os.getppid() != parent:
-            told()
+            react()
 
     earlier = signal.signal(signal.SIGUSR2, died)
     _set_death_signal(signal.SIGUSR2)
