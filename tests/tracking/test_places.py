@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bhasa.stages import tracked
+from bhasa.tracking import serve
 
 with warnings.catch_warnings(action="ignore"):
     from bhasa.tracking.experiments import catch_up
@@ -107,3 +108,16 @@ def test_an_experiment_that_ran_in_part_keeps_its_run(root: Path, store, experim
     assert store.only("pipeline").data.metrics == {}
     catch_up(Location(root))
     assert store.only("pipeline").data.metrics == FIGURES
+
+
+def test_the_page_has_a_view_whose_list_shows_the_figures(
+    root: Path, store, params: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with tracked("ingest", params):
+        pass  # the store is there
+    monkeypatch.setattr("os.execve", lambda *command: None)
+    serve(5001)
+    (experiment,) = store.client.search_experiments(filter_string="name = 'bhasa'")
+    assert f"experiments/{experiment.experiment_id}/runs?viewStateShareKey=figures" in capfd.readouterr().out
+    shown = json.loads(experiment.tags["mlflow.sharedViewState.figures"])["selectedColumns"]
+    assert {"metrics.`perplexity`", "metrics.`loss`", "metrics.`tokens_per_second`"} <= set(shown)

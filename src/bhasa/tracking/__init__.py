@@ -183,7 +183,7 @@ def promote(name: str, version: int | None) -> str:
 def serve(port: int) -> None:
     """Become MLflow's page, once the store has what earlier runs and DVC's cache have."""
     _quieten()
-    from bhasa.tracking import experiments
+    from bhasa.tracking import experiments, figures
     from bhasa.tracking.sender import send_left
     from bhasa.tracking.store import Store
 
@@ -193,9 +193,11 @@ def serve(port: int) -> None:
     if not store.local:
         print(f"the runs are on the server that MLFLOW_TRACKING_URI names: {store.uri}")
         return
-    with store.connected() as (_, experiment):
-        page = f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs?compareRunsMode=CHART"
-    print(f"the figures of all runs side by side, when the page is up: {page}", flush=True)
+    with store.connected() as (client, experiment):
+        client.set_experiment_tag(experiment, figures.VIEW_TAG, figures.view())
+        page = f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs"
+    print(f"when the page is up, all runs with their figures: {page}?viewStateShareKey={figures.VIEW}")
+    print(f"side by side as charts: {page}?compareRunsMode=CHART", flush=True)
     options = ["--backend-store-uri", store.uri, "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
     # Otherwise a job runner and seven more processes start, which nothing here uses.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

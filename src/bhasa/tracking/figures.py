@@ -22,6 +22,17 @@ FIGURES = {  # the name in the list: the stage and the dotted key in its report
     "parameters": ("pretrain", "parameters"),
 }
 
+IN_THE_LIST = ("perplexity", "bits_per_byte", "loss", "tokens_per_second")
+VIEW = "figures"
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+"""The tag of an experiment in which MLflow's page looks for the view that its address names."""
+
+
+def view() -> str:
+    """MLflow's list of runs with the columns that it hides otherwise, as its page reads a view."""
+    columns = [f"metrics.`{name}`" for name in IN_THE_LIST]
+    return json.dumps({"selectedColumns": ["attributes.`Created`", "attributes.`Models`", *columns]})
+
 
 def read(reports: Path, stages: Iterable[str]) -> dict[str, float]:
     """What the reports of `stages` say of the `FIGURES`; what is not there is left out."""
