@@ -44,8 +44,8 @@ class Gates(Config):
 
 ROUNDING = Gates(logit_difference=1e-4)
 """Float32 makes 7e-7 of the default model and 2e-5 of wide ones."""
-APPROXIMATION = Gates(mean_kl=5e-4, perplexity_increase=0.1)
-"""Several times what 8 bits a weight make of the default model, 6e-5 nats and 0.02 %."""
+APPROXIMATION = Gates(mean_kl=5e-4, perplexity_increase=0.3)
+"""About twice what 8 bits a weight make of the default model: 1.4e-4 nats and 0.17 %."""
 
 
 @dataclass(frozen=True)
