@@ -58,6 +58,8 @@ class BatchDecoder:
     @torch.inference_mode()
     def next_logits(self, slots: Sequence[Slot]) -> Tensor:
         """Read all that is unread in each slot; the logits (r, V) of the token that comes after it."""
+        if len(slots) == 1:
+            return self.next_logits_of(slots[0])[None]
         if not all(slot.unread for slot in slots):
             raise ValueError("nothing to continue: feed at least one token first")
         if len(set(slots)) < len(slots):
@@ -69,9 +71,22 @@ class BatchDecoder:
         if len(stepping) == len(slots):
             return self._step(slots)
         read = {slot: self._prefill(slot, PREFILL_CHUNK) for slot in slots if len(slot.unread) > 1}
-        if stepping:
+        if len(stepping) == 1:
+            read[stepping[0]] = self._step_alone(stepping[0])
+        elif stepping:
             read |= dict(zip(stepping, self._step(stepping), strict=True))
         return torch.stack([read[slot] for slot in slots])
+
+    @torch.inference_mode()
+    def next_logits_of(self, slot: Slot) -> Tensor:
+        """`next_logits` of one slot, (V,)."""
+        if len(slot.unread) == 1:
+            return self._step_alone(slot)
+        if not slot.unread:
+            raise ValueError("nothing to continue: feed at least one token first")
+        while len(slot.unread) > PREFILL_CHUNK:
+            self._prefill(slot, PREFILL_CHUNK)
+        return self._prefill(slot, PREFILL_CHUNK) if len(slot.unread) > 1 else self._step_alone(slot)
 
     @torch.inference_mode()
     def state(self, slot: Slot) -> State:
@@ -84,9 +99,12 @@ class BatchDecoder:
         slot.put(state, rest)
         return logits[0]
 
+    def _step_alone(self, slot: Slot) -> Tensor:
+        if self._stepper is None:
+            return self._step([slot])[0]
+        return self._native_step(slot, self._stepper)
+
     def _step(self, slots: Sequence[Slot]) -> Tensor:
-        if len(slots) == 1 and self._stepper is not None:
-            return self._native_step(slots[0], self._stepper)[None]
         ids = torch.tensor([slot.unread[0] for slot in slots], device=self._device)
         logits, state = self.model.step(ids, self._joined(slots))
         rows = Rows(state, len(slots))
@@ -98,7 +116,8 @@ class BatchDecoder:
         resident = self._resident
         if resident is not None and resident is not slot and resident.rows.state is stepper.state:
             resident.put(self.state(resident), resident.unread)
-        logits = stepper.step(slot.unread[0], self._joined([slot]))
+        state = slot.rows.state if slot.rows.size == 1 else self._joined([slot])
+        logits = stepper.step(slot.unread[0], state)
         slot.put(stepper.state, ())
         self._resident = slot
         return logits

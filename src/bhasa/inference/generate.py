@@ -61,7 +61,7 @@ class Decoder:
 
     def next_logits(self) -> Tensor:
         """Read what is unread; the logits (V,) of the token that comes after it."""
-        return self._decoder.next_logits([self._slot])[0]
+        return self._decoder.next_logits_of(self._slot)
 
     def snapshot(self) -> Snapshot:
         """A copy of the text as it is."""

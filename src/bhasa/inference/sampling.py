@@ -5,6 +5,7 @@ generator state to carry, to save or to share, so any draw can be made again by 
 by inverting the cumulative distribution in float64.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,31 +18,26 @@ from bhasa.inference.config import SamplingConfig
 
 
 def sample_rows(logits: Tensor, samplings: Sequence[SamplingConfig], draws: Sequence[int]) -> list[int]:
-    """The id of the next token of each row of logits (r, V), on any device.
+    """`sample` of each row of logits (r, V), each with its own sampling and number of draws before."""
+    return [sample(*row) for row in zip(logits.detach().cpu(), samplings, draws, strict=True)]
 
-    Each row has its own sampling, and its number of tokens drawn before this one. Top-k cuts first; top-p
-    then keeps the shortest prefix of what is left that reaches its share. Raises `BhasaError` for logits with
-    NaN or infinity; minus infinity is allowed and means that a token is never drawn.
+
+def sample(logits: Tensor, sampling: SamplingConfig, draw: int) -> int:
+    """The id of the next token.
+
+    `logits` is one row (V,) on any device; `draw` counts the tokens drawn before this one. Top-k cuts first;
+    top-p then keeps the shortest prefix of what is left that reaches its share. Raises `BhasaError` for
+    logits with NaN or infinity; minus infinity is allowed and means that a token is never drawn.
     """
-    logits = logits.detach().cpu()
-    if not logits.amax(dim=-1).isfinite().all():  # a row with NaN has NaN as its largest
+    largest, likeliest = logits.max(dim=0)  # NaN where there is one; the first of equals
+    if not math.isfinite(largest):
         raise BhasaError(
             "the model's logits are not finite: its weights are damaged, or its training diverged; "
             "restore the model folder or train it anew"
         )
-    rows = zip(logits, samplings, draws, strict=True)
-    return [_draw(row, sampling, draw) for row, sampling, draw in rows]
-
-
-def sample(logits: Tensor, sampling: SamplingConfig, draw: int) -> int:
-    """`sample_rows` of one row (V,)."""
-    return sample_rows(logits[None], [sampling], [draw])[0]
-
-
-def _draw(logits: Tensor, sampling: SamplingConfig, draw: int) -> int:
     if sampling.temperature == 0:
-        return int(logits.argmax())
-    ranked, ids = _ranked(logits, sampling.top_k)
+        return int(likeliest)
+    ranked, ids = _ranked(logits.detach().cpu(), sampling.top_k)
     # The largest logit is taken off before the division, which then cannot overflow.
     cumulative = ((ranked - ranked[0]) / sampling.temperature).softmax(0).cumsum(0).numpy()
     kept = min(int(np.searchsorted(cumulative, sampling.top_p)) + 1, len(cumulative))
