@@ -18,8 +18,10 @@ def test_every_run_reads_the_prompt_and_writes_all_tokens(model, monkeypatch):
     hook = model.backbone.register_forward_pre_hook(
         lambda _, arguments: lengths.append(arguments[0].shape[1])
     )
-    original = BatchDecoder._step
-    monkeypatch.setattr(BatchDecoder, "_step", lambda self, slots: steps.append(1) or original(self, slots))
+    original = BatchDecoder._step_alone
+    monkeypatch.setattr(
+        BatchDecoder, "_step_alone", lambda self, slot: steps.append(1) or original(self, slot)
+    )
     try:
         decoding(model, CONFIG)
     finally:
