@@ -154,14 +154,14 @@ def _open(opening: Mapping[str, Any]) -> "tuple[Recorder, Sender] | None":
 
     records = workspace() / RECORDS
     try:
+        _quieten()
+        from bhasa.tracking.sender import Sender
+        from bhasa.tracking.store import Store
+
         record = Record.begin(records, opening)
-    except OSError as error:
+    except Exception as error:  # a full disk, or an MLflow that does not import
         say(f"this run is not tracked: {error}")
         return None
-    _quieten()
-    from bhasa.tracking.sender import Sender
-    from bhasa.tracking.store import Store
-
     sender = Sender(Store(workspace()), record, records)
     sender.start()
     return Recorder(record, say), sender
@@ -217,5 +217,8 @@ def _quieten() -> None:
 
 def _commit(folder: Path) -> str:
     command = ["git", "rev-parse", "--verify", "HEAD"]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    try:
+        found = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    except OSError:  # no git here
+        return "uncommitted"
     return found.stdout.strip() or "uncommitted"
