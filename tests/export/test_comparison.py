@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -82,6 +83,22 @@ def test_prompts_are_the_beginnings_of_the_first_documents(documents: Path, toke
     for prompt in (short, long):
         assert prompt.ids == [0, *tokenizer.encode(prompt.text, add_special_tokens=False).ids]
     assert read_prompts(documents, tokenizer, documents=1, tokens=50) == [short]
+
+
+def test_of_a_long_document_only_the_beginning_is_encoded(tokenizer_folder: Path, monkeypatch) -> None:
+    tokenizer, read = bundle.load_tokenizer(tokenizer_folder), []
+    text = "One word after another. " * 10_000
+
+    class Recording:
+        def encode(self, text: str, **options: bool) -> object:
+            read.append(len(text))
+            return tokenizer.encode(text, **options)
+
+    monkeypatch.setattr(comparison, "read_documents", lambda folder, split: [SimpleNamespace(text=text)])
+    (prompt,) = read_prompts(Path(), Recording(), documents=1, tokens=50)  # type: ignore[arg-type]
+    assert len(prompt.ids) == 50
+    assert text.startswith(prompt.text)
+    assert max(read) < 10_000
 
 
 def test_a_document_shorter_than_asked_for_is_read_whole(documents: Path, tokenizer_folder: Path) -> None:

@@ -34,7 +34,6 @@ BROKEN = [_database_is_rubbish, _database_is_a_folder, _lock_is_in_the_way, _dat
 def use(tracker: Tracker, params: Path) -> None:
     tracker.log_params({"a": 1})
     tracker.log_metrics({"loss": 1.0}, 1)
-    tracker.log_text("a.txt", "text")
     tracker.log_file(params)
     (params.parent / "folder").mkdir(exist_ok=True)
     tracker.log_folder(params.parent / "folder")

@@ -38,13 +38,15 @@ def test_a_checkout_that_was_copied_or_moved_has_its_artifacts_at_its_own_place(
         pass  # the store is there
     shutil.copytree(root, first)
     monkeypatch.setenv("DVC_ROOT", str(first))
+    for name, text in (("a.txt", "written before"), ("b.txt", "written after")):
+        (tmp_path / name).write_text(text)
     with tracked("evaluate", params) as tracker:
-        tracker.log_text("a.txt", "written before")
+        tracker.log_file(tmp_path / "a.txt")
     move(first, second)
     shutil.rmtree(first, ignore_errors=True)
     monkeypatch.setenv("DVC_ROOT", str(second))
     with tracked("export", params) as tracker:
-        tracker.log_text("b.txt", "written after")
+        tracker.log_file(tmp_path / "b.txt")
     assert not first.exists()
     store = open_store(second, params)
     assert store.artifact(store.only("evaluate"), "a.txt") == "written before"

@@ -21,6 +21,8 @@ from bhasa.tokens.chat import encode_content
 from bhasa.tokens.corpus import read_documents
 from bhasa.tokens.special import END_OF_TEXT
 
+CHARACTERS_PER_TOKEN = 64  # at least as many as `tokens` tokens take, but for runs of one character
+
 Logits = NDArray[np.float32]
 """(l, vocab_size): what is predicted after each of l tokens."""
 
@@ -113,6 +115,7 @@ class Position(NamedTuple):
 
 def _beginning(tokenizer: Tokenizer, text: str, tokens: int) -> Prompt:
     """Cut where a token ends, and encoded anew."""
+    text = text[: CHARACTERS_PER_TOKEN * tokens]  # encoding takes some 150 bytes of memory a character
     encoded = tokenizer.encode(text, add_special_tokens=False)
     if len(encoded.ids) >= tokens:
         text = text[: encoded.offsets[tokens - 2][1]]

@@ -10,25 +10,18 @@ def command() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bhasa.hardware import machine
+    from bhasa.hardware import available_devices, machine
     from bhasa.ops.operations import missing_kernels
 
     console = Console()
     for name, value in machine().items():
         console.print(f"{name:<16} {value}", highlight=False)
-    for device in _devices():
+    for device in available_devices():
         table = Table("operation", "used", "not usable, and why", title=f"on {device}", title_justify="left")
         for row in _operations(device):
             table.add_row(*row)
         console.print(table)
     typer.echo(missing_kernels() or "The native kernels are there.")
-
-
-def _devices() -> list[str]:
-    import torch
-
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return [name for name, is_there in there.items() if is_there]
 
 
 def _operations(device: str) -> list[tuple[str, str, str]]:

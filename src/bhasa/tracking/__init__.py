@@ -49,9 +49,6 @@ class Tracker(Protocol):
     def follow(self, journal: Path) -> AbstractContextManager[object]:
         """Tell of what a run writes into its journal while the block lasts, beside it."""
 
-    def log_text(self, name: str, text: str) -> None:
-        """A text kept with the run as the file `name`."""
-
     def log_file(self, path: Path) -> None:
         """A copy of a file, under its own name."""
 
@@ -87,7 +84,6 @@ class NullTracker:
     def follow(self, journal: Path) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def log_text(self, name: str, text: str) -> None: ...
     def log_file(self, path: Path) -> None: ...
     def log_folder(self, path: Path) -> None: ...
     def log_input(self, name: str, path: Path, context: str) -> None: ...

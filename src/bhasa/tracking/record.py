@@ -122,13 +122,6 @@ class Recorder:
             os.link(journal, self.record.folder / JOURNAL)  # outlives the run's own folder
         yield
 
-    def log_text(self, name: str, text: str) -> None:
-        with self._harmless():
-            target = self.record.folder / ARTIFACTS / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-            self.record.append("artifact", name=name)
-
     def log_file(self, path: Path) -> None:
         with self._harmless():
             self.record.keep(path, path.name)

@@ -59,8 +59,8 @@ def fit(
 def _require_learning(plan: Plan, vocab_size: int, figures: dict[str, float]) -> None:
     """Refuse a run that diverged; say so if one is merely no better on the validation data than before.
 
-    Diverged is what ends no better than guessing, or worse than it began, on what it learns from too. The
-    rest may be meant: a model that was good is tuned on little data, and overfits.
+    Diverged is what ends no better than guessing on the validation data, or worse than it began there and on
+    what it learns from. The rest may be meant: a good model is tuned on little data, and overfits.
     """
     before, after = figures["initial_validation_loss"], figures["validation_loss"]
     if figures["steps"] < TRIAL_STEPS or after < before:

@@ -28,7 +28,7 @@ class Plan:
         return done in (0, self.steps) or done % self.config.validate_every == 0
 
     def validations_left(self, done: int) -> int:
-        """How often that is from `done` steps on, before the last of which is done."""
+        """How many of these are still to come after `done` steps; `done` is less than `steps`."""
         every = self.config.validate_every
         return (done == 0) + (self.steps - 1) // every - done // every + 1
 
