@@ -22,7 +22,10 @@ class Document:
     group: str
     """Documents of one group are in one split: a hexadecimal SHA-256, the own `id` where nothing belongs
     together."""
+    domain: str
+    """The name of the entry of `ingest.sources` that it came from, which `ingest.mix` weighs."""
     source: str
+    """The file, or the row of a data set, that it came from."""
     media_type: str
     language: str
     text: str
@@ -40,3 +43,8 @@ def document_file(split: str, number: int) -> str:
 def conversation_file(split: str) -> str:
     """A conversation a line: `{"id": ..., "messages": [...]}`."""
     return f"{split}.jsonl"
+
+
+def preference_file(split: str) -> str:
+    """A pair a line: of messages: `{"id": ..., "prompt": [...], "chosen": [...], "rejected": [...]}`."""
+    return f"{split}.preferences.jsonl"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhasa.dataset import SPLITS, Document
-from bhasa.documents import corpus as corpus_module
+from bhasa.documents import prepare
 from bhasa.documents.accounts import Account, Accounts
 from bhasa.documents.config import FolderConfig, IngestConfig
 from bhasa.documents.corpus import Corpus
@@ -41,7 +41,7 @@ def opened(**values: object) -> Iterator[Corpus]:
 
 
 def add_all(corpus: Corpus, *files: InputFile) -> list[Account]:
-    return [corpus.add(file) for file in files]
+    return [corpus.add(file, "raw") for file in files]
 
 
 def documents_of(corpus: Corpus) -> list[Document]:
@@ -75,13 +75,13 @@ def test_each_outcome() -> None:
 
 def test_many_broken_parts_are_counted_and_some_named() -> None:
     with opened() as corpus:
-        account = corpus.add(file("raw/a.jsonl", CHAT + "\n{" * 100))
+        account = corpus.add(file("raw/a.jsonl", CHAT + "\n{" * 100), "raw")
     assert account.details[:2] == ("line 2: not JSON", "line 3: not JSON")
     assert account.details[20:] == ("80 more",)
 
 
 def test_a_text_that_no_row_can_hold_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus_module, "MAX_TEXT_BYTES", 5)
+    monkeypatch.setattr(prepare, "MAX_TEXT_BYTES", 5)
     with opened() as corpus:
         accounts = add_all(corpus, file("raw/a.txt", "four"), file("raw/b.txt", "fives"))
     assert [(a.outcome.value, a.reason) for a in accounts] == [
@@ -92,7 +92,7 @@ def test_a_text_that_no_row_can_hold_is_quarantined(monkeypatch: pytest.MonkeyPa
 
 def test_a_document_says_what_it_is() -> None:
     with opened() as corpus:
-        corpus.add(file("raw/a.py", "x = 'caf\u00e9'"))
+        corpus.add(file("raw/a.py", "x = 'caf\u00e9'"), "raw")
         (document,) = documents_of(corpus)
     assert document.text == "x = 'caf\u00e9'\n"
     assert (document.source, document.language, document.media_type) == (
@@ -108,7 +108,7 @@ def test_a_document_says_what_it_is() -> None:
 def add_modules(corpus: Corpus) -> None:
     for n in range(40):
         code = f'def f{n}(x):\n    """Return the number {n} in a roundabout way."""\n'
-        corpus.add(file(f"raw/m{n}.py", code))
+        corpus.add(file(f"raw/m{n}.py", code), "raw")
     corpus.make_pairs()
 
 
@@ -132,7 +132,7 @@ def test_pairs_are_on_their_documents_side_and_the_cap_holds() -> None:
 
 def test_conversations_in_files_are_kept_whatever_the_cap() -> None:
     with opened(chat={"max_pairs": 0}) as corpus:
-        corpus.add(file("raw/a.jsonl", CHAT))
+        corpus.add(file("raw/a.jsonl", CHAT), "raw")
         corpus.make_pairs()
         assert sum(corpus.count_conversations().values()) == 1
 
@@ -146,14 +146,14 @@ def test_a_pair_that_a_file_has_too_counts_once_and_stays_the_files() -> None:
         for pair in pairs
     ]
     with opened(chat={"max_pairs": 0}) as corpus:
-        corpus.add(file("raw/talk.jsonl", "\n".join(lines)))
+        corpus.add(file("raw/talk.jsonl", "\n".join(lines)), "raw")
         add_modules(corpus)
         assert {c.id for split in SPLITS for c in corpus.conversations(split)} == {c.id for c in pairs}
 
 
 def test_the_spool_is_gone_after_the_block(tmp_path: Path) -> None:
     with Corpus(config(), tmp_path / "spool") as corpus:
-        corpus.add(file("raw/a.txt", "a text"))
+        corpus.add(file("raw/a.txt", "a text"), "raw")
         assert (tmp_path / "spool").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -181,7 +181,7 @@ def test_every_file_has_exactly_one_outcome(tree: dict[str, bytes]) -> None:
             accounts = []
             with Accounts(listed) as accounted:
                 for partition in open_source(source, max_file_bytes=len(CHAT)).partitions():
-                    accounts.append(corpus.add(partition))
+                    accounts.append(corpus.add(partition, "raw"))
                     accounted.add(0, accounts[-1])
             report = make_report([source], accounted, corpus.count_documents(), corpus.count_conversations())
             documents = documents_of(corpus)

@@ -53,7 +53,7 @@ def _private():
 
 
 def document(text: str, source: str = "raw/tools/store.py", language: str = "python") -> Document:
-    return Document("0" * 64, "0" * 64, source, "text/x-python", language, text, len(text), "{}")
+    return Document("0" * 64, "0" * 64, "raw", source, "text/x-python", language, text, len(text), "{}")
 
 
 def pairs(text: str, **settings: str) -> dict[str, str]:

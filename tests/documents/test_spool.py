@@ -13,7 +13,7 @@ from bhasa.documents.spool import Spool
 
 
 def document(identifier: str, group: str = "train", text: str = "text", source: str = "raw/a") -> Document:
-    return Document(identifier, group, source, "text/plain", "und", text, len(text.encode()), "{}")
+    return Document(identifier, group, "raw", source, "text/plain", "und", text, len(text.encode()), "{}")
 
 
 def own_split(group: str) -> str:
@@ -72,7 +72,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 with Spool(Path(sys.argv[1]), str) as spool:
     for n in range(40):
-        spool.add(Document(str(n), "train", "raw/a", "text/plain", "und", str(n) * 1_000_000, 0, "{}"))
+        spool.add(Document(str(n), "train", "raw", "raw/a", "text/plain", "und", str(n) * 1_000_000, 0, "{}"))
 """
 
 

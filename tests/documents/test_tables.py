@@ -15,7 +15,9 @@ from bhasa.documents.tables import SCHEMA, write_conversations, write_documents
 
 def document(text: str) -> Document:
     identifier = hashlib.sha256(text.encode()).hexdigest()
-    return Document(identifier, identifier, "raw/a.txt", "text/plain", "und", text, len(text.encode()), "{}")
+    return Document(
+        identifier, identifier, "raw", "raw/a.txt", "text/plain", "und", text, len(text.encode()), "{}"
+    )
 
 
 def made(folder: Path) -> Path:

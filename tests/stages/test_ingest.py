@@ -221,7 +221,10 @@ def test_chat_data_that_leaves_none_to_validate_on_are_refused_too(raw: Path) ->
         ({"sources": []}, "ingest: sources: "),
         ({"sources": [{"kind": "web"}]}, r"sources\.0: .*'folder', 'python-library'"),
         ({"sources": [{"kind": "folder"}]}, r"sources\.0\.folder\.path: missing"),
-        ({"sources": [FOLDER | {"max_bytes": 5}]}, r"max_bytes: unknown key .*allowed here: kind, path"),
+        (
+            {"sources": [FOLDER | {"max_bytes": 5}]},
+            r"max_bytes: unknown key .*: kind, name, path",
+        ),
         ({"sources": [LIBRARY | {"max_bytes": 1.5}]}, r"max_bytes: found 1\.5"),
         ({"sources": [FOLDER], "min_character": 5}, "did you mean 'min_characters'"),
         ({"sources": [FOLDER], "test_fraction": 0}, "test_fraction: found 0"),
@@ -242,5 +245,5 @@ def test_the_command_reads_params_and_writes_all_three(raw: Path, monkeypatch: p
     options = [part for name, path in paths.items() for part in (f"--{name}", path)]
     result = CliRunner().invoke(app, options, catch_exceptions=False)
     assert result.exit_code == 0
-    assert [len(list(Path(folder).iterdir())) for folder in ("c", "d")] == [3, 3]
+    assert [len(list(Path(folder).iterdir())) for folder in ("c", "d")] == [6, 3]
     assert json.loads(Path("r.json").read_text())["files"]["kept"] > 20

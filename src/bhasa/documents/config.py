@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,15 +10,34 @@ from pydantic import Field, model_validator
 from bhasa.params import Config
 
 
-class FolderConfig(Config):
+class NamedConfig(Config):
+    """What every source has."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
+    """What its documents' `domain` is; null: the last part of its path, or its kind."""
+
+    @property
+    def domain(self) -> str:
+        return self.name or self._default_name
+
+    @property
+    def _default_name(self) -> str:
+        return str(getattr(self, "kind"))  # noqa: B009 - every subclass has it, each with its own values
+
+
+class FolderConfig(NamedConfig):
     """A folder of the user's files."""
 
     kind: Literal["folder"]
     path: Annotated[str, Field(min_length=1)]
     """The folder, relative to where the command runs; everything below it is read."""
 
+    @property
+    def _default_name(self) -> str:
+        return PurePath(self.path).name or "folder"
 
-class PythonLibraryConfig(Config):
+
+class PythonLibraryConfig(NamedConfig):
     """The running interpreter's own source files and language reference."""
 
     kind: Literal["python-library"]

@@ -8,8 +8,6 @@ such as near-duplicates, would set groups in the spool after the last `add` and 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,17 +15,16 @@ from typing import Self
 
 from bhasa.dataset import Document
 from bhasa.documents.accounts import Account
-from bhasa.documents.cleaning import clean
 from bhasa.documents.config import IngestConfig
+from bhasa.documents.prepare import prepare
 from bhasa.documents.questions import ask
 from bhasa.documents.records import (
     Conversation,
     Outcome,
     Partition,
+    Preference,
     Record,
     Refused,
-    Text,
-    quarantined,
     skipped,
 )
 from bhasa.documents.splits import split_of
@@ -35,7 +32,6 @@ from bhasa.documents.spool import Spool
 from bhasa.progress import progress
 
 MAX_DETAILS = 20  # of one account
-MAX_TEXT_BYTES = 900_000_000  # what the spool holds in one row
 
 
 class Corpus:
@@ -51,13 +47,13 @@ class Corpus:
     def __exit__(self, *_: object) -> None:
         self._spool.__exit__()
 
-    def add(self, partition: Partition) -> Account:
+    def add(self, partition: Partition, domain: str) -> Account:
         kept, same_as = False, ""
         whole = skipped("nothing in it")
         parts: list[str] = []
         more = 0
         for record in partition.records():
-            found = record if isinstance(record, Refused) else self._keep(record, partition)
+            found = record if isinstance(record, Refused) else self._keep(record, partition, domain)
             if found is None:
                 kept = True
             elif isinstance(found, str):
@@ -78,6 +74,10 @@ class Corpus:
     def conversations(self, split: str) -> Iterator[Conversation]:
         """In the order of their ids."""
         return self._spool.conversations(split)
+
+    def preferences(self, split: str) -> Iterator[Preference]:
+        """In the order of their ids."""
+        return self._spool.preferences(split)
 
     def count_documents(self) -> dict[str, tuple[int, int]]:
         """Of each split that has any: documents and bytes."""
@@ -100,32 +100,14 @@ class Corpus:
                 bar.advance(1)
         self._spool.drop_made(self.config.chat.max_pairs)
 
-    def _keep(self, record: Record, partition: Partition) -> Refused | str | None:
+    def _keep(self, record: Record, partition: Partition, domain: str) -> Refused | str | None:
         """None when it is new; else why it is not wanted, or the name of what it equals."""
         if isinstance(record, Conversation):
             return None if self._spool.add_conversation(record, record.id) else "earlier conversations"
-        document = _document(record, partition)
-        if len(document.text) < self.config.min_characters:
-            return skipped("shorter than min_characters")
-        if document.bytes > MAX_TEXT_BYTES:
-            return quarantined("longer than one document may be")
-        return self._spool.add(document)
-
-
-def _document(text: Text, partition: Partition) -> Document:
-    cleaned = clean(text.text)
-    encoded = cleaned.encode()
-    identifier = hashlib.sha256(encoded).hexdigest()
-    return Document(
-        id=identifier,
-        group=hashlib.sha256(text.group.encode()).hexdigest() if text.group else identifier,
-        source=partition.name,
-        media_type=partition.media_type,
-        language=partition.language,
-        text=cleaned,
-        bytes=len(encoded),
-        meta=json.dumps(text.meta, sort_keys=True),
-    )
+        if isinstance(record, Preference):
+            return None if self._spool.add_preference(record) else "earlier preferences"
+        prepared = prepare(record, partition, domain, self.config)
+        return prepared if isinstance(prepared, Refused) else self._spool.add(prepared.document)
 
 
 def _account(

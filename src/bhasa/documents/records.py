@@ -2,8 +2,8 @@
 
 A partition is what one account is given of: a file, or a row of a data set. It yields its records lazily, and
 a `Refused` for each part, or for the whole, that cannot be taken: skipped when it is readable but not wanted,
-quarantined when it is wanted but cannot be read. A reason is one of a small set of phrases, so that reports
-can count by it; it never holds a path or an address.
+quarantined when it is wanted but cannot be read, filtered when its text is not good enough. A reason is one
+of a small set of phrases, so that reports can count by it; it never holds a path or an address.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any, Protocol
 class Outcome(StrEnum):
     KEPT = "kept"
     DUPLICATE = "duplicate"
+    NEAR_DUPLICATE = "near duplicate"
+    FILTERED = "filtered"
     SKIPPED = "skipped"
     QUARANTINED = "quarantined"
 
@@ -36,6 +38,10 @@ def skipped(reason: str) -> Refused:
     return Refused(Outcome.SKIPPED, reason)
 
 
+def filtered(reason: str, part: str = "") -> Refused:
+    return Refused(Outcome.FILTERED, reason, part)
+
+
 def quarantined(reason: str, part: str = "") -> Refused:
     return Refused(Outcome.QUARANTINED, reason, part)
 
@@ -48,20 +54,49 @@ class Text:
     meta: dict[str, Any] = field(default_factory=dict)
     group: str = ""
     """Names what it must stay together with in one split, such as a book or a folder; empty: it is alone."""
+    part: str = ""
+    """Where in the partition it was, such as `line 3` or a member of an archive; empty: it is all of it."""
+    media_type: str = ""
+    """Where the part's differs from the partition's, as in an archive."""
+    language: str = ""
+    """Where the part's is known better than the partition's."""
+
+
+Messages = tuple[tuple[str, str], ...]
+"""(role, content) in order."""
 
 
 @dataclass(frozen=True)
 class Conversation:
-    messages: tuple[tuple[str, str], ...]
-    """(role, content) in order."""
+    messages: Messages
+    part: str = ""
 
     @property
     def id(self) -> str:
         """SHA-256 of the messages as JSON."""
-        return hashlib.sha256(json.dumps(self.messages).encode()).hexdigest()
+        return _digest(self.messages)
 
 
-Record = Text | Conversation
+@dataclass(frozen=True)
+class Preference:
+    """Two answers to one prompt, the first of which people like better."""
+
+    prompt: Messages
+    chosen: Messages
+    rejected: Messages
+    part: str = ""
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of all three as JSON."""
+        return _digest([self.prompt, self.chosen, self.rejected])
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+Record = Text | Conversation | Preference
 
 
 class Partition(Protocol):

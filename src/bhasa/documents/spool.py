@@ -5,6 +5,7 @@ The file is for one process and is removed with the block that opened it, so not
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bhasa.dataset import Document
-from bhasa.documents.records import Conversation
+from bhasa.documents.records import Conversation, Messages, Preference
 
 NAMES = [f'"{field.name}"' for field in fields(Document)]
 COLUMNS, PLACEHOLDERS = ", ".join(NAMES), ", ".join("?" * len(NAMES))
@@ -25,6 +26,7 @@ OPENING = (
     "BEGIN",
     f"CREATE TABLE documents ({BESIDE_TEXT}, text, PRIMARY KEY (id))",
     'CREATE TABLE conversations (id, "group", made, messages, PRIMARY KEY (id))',
+    'CREATE TABLE preferences (id, "group", answers, PRIMARY KEY (id))',
 )
 
 
@@ -58,6 +60,15 @@ class Spool:
         insert = "INSERT OR IGNORE INTO conversations VALUES (?, ?, ?, ?)"
         return bool(self._execute(insert, conversation.id, group, made, messages).rowcount)
 
+    def add_preference(self, preference: Preference) -> bool:
+        """Whether it is new. Those of one prompt are of one group."""
+        group = hashlib.sha256(json.dumps(preference.prompt).encode()).hexdigest()
+        answers = (preference.prompt, preference.chosen, preference.rejected)
+        insert = "INSERT OR IGNORE INTO preferences VALUES (?, ?, ?)"
+        return bool(
+            self._execute(insert, preference.id, group, json.dumps(answers, ensure_ascii=False)).rowcount
+        )
+
     def drop_made(self, keep: int) -> None:
         """Of the pairs made leave the first `keep` by id."""
         first = "SELECT id FROM conversations WHERE made ORDER BY id LIMIT ?"
@@ -70,7 +81,12 @@ class Spool:
 
     def conversations(self, split: str) -> Iterator[Conversation]:
         for (messages,) in self._in_order("conversations", "messages", split):
-            yield Conversation(tuple((role, content) for role, content in json.loads(messages)))
+            yield Conversation(_messages(json.loads(messages)))
+
+    def preferences(self, split: str) -> Iterator[Preference]:
+        for (answers,) in self._in_order("preferences", "answers", split):
+            prompt, chosen, rejected = map(_messages, json.loads(answers))
+            yield Preference(prompt, chosen, rejected)
 
     def count_documents(self) -> dict[str, tuple[int, int]]:
         """Per split that has any: how many, and their bytes."""
@@ -102,3 +118,7 @@ class Spool:
                 stream.write(bytes(4096))
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.path)) from None
+
+
+def _messages(pairs: list[list[str]]) -> Messages:
+    return tuple((role, content) for role, content in pairs)

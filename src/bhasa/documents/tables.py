@@ -16,8 +16,8 @@ from typing import get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bhasa.dataset import Document, conversation_file, document_file
-from bhasa.documents.records import Conversation
+from bhasa.dataset import Document, conversation_file, document_file, preference_file
+from bhasa.documents.records import Conversation, Messages, Preference
 
 TYPES = {str: pa.string(), int: pa.int64()}
 SCHEMA = pa.schema([(name, TYPES[kind]) for name, kind in get_type_hints(Document).items()])
@@ -65,6 +65,25 @@ def write_conversations(folder: Path, splits: Mapping[str, Iterable[Conversation
             stream.writelines(_line(conversation) for conversation in conversations)
 
 
+def write_preferences(folder: Path, splits: Mapping[str, Iterable[Preference]]) -> None:
+    """A file for each split, into a folder that exists."""
+    for split, preferences in splits.items():
+        with (folder / preference_file(split)).open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(_pair_line(preference) for preference in preferences)
+
+
 def _line(conversation: Conversation) -> str:
-    messages = [{"role": role, "content": content} for role, content in conversation.messages]
-    return json.dumps({"id": conversation.id, "messages": messages}, ensure_ascii=False) + "\n"
+    return _json({"id": conversation.id, "messages": _objects(conversation.messages)})
+
+
+def _pair_line(preference: Preference) -> str:
+    answers = {name: _objects(getattr(preference, name)) for name in ("prompt", "chosen", "rejected")}
+    return _json({"id": preference.id} | answers)
+
+
+def _objects(messages: Messages) -> list[dict[str, str]]:
+    return [{"role": role, "content": content} for role, content in messages]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"

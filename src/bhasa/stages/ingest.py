@@ -63,7 +63,7 @@ def run(
     from bhasa.documents.accounts import Accounts
     from bhasa.documents.corpus import Corpus
     from bhasa.documents.report import make_report
-    from bhasa.documents.tables import write_conversations, write_documents
+    from bhasa.documents.tables import write_conversations, write_documents, write_preferences
     from bhasa.journal import publish, require_space, write_json
 
     _check_folders(config, raw)
@@ -85,6 +85,7 @@ def run(
             require_space(documents, 2 * values["bytes"]["documents"], "writing the documents")
             write_documents(documents_draft, {split: corpus.documents(split) for split in SPLITS})
             write_conversations(chat_draft, {split: corpus.conversations(split) for split in SPLITS})
+            write_preferences(chat_draft, {split: corpus.preferences(split) for split in SPLITS})
     write_json(report, values)
     _say_what_could_not_be_read(values, accounts)
 
@@ -100,9 +101,9 @@ def _read_all(config: IngestConfig, corpus: Corpus, accounts: Accounts) -> None:
 
     sources = [open_source(source, max_file_bytes=config.max_file_bytes) for source in config.sources]
     with progress("reading files", sum(source.size for source in sources) / 1e3, "kB") as bar:
-        for place, source in enumerate(sources):
+        for place, (source, source_config) in enumerate(zip(sources, config.sources, strict=True)):
             for partition in source.partitions():
-                accounts.add(place, corpus.add(partition))
+                accounts.add(place, corpus.add(partition, source_config.domain))
                 bar.advance(partition.size / 1e3)
 
 

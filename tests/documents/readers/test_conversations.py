@@ -13,7 +13,7 @@ def line(*messages: tuple[str, object]) -> str:
 
 
 def conversations(content: bytes) -> list[Conversation]:
-    records = list(read(content))
+    records = list(read(content, "file"))
     assert not [record for record in records if isinstance(record, Refused)]
     return [record for record in records if isinstance(record, Conversation)]
 
@@ -59,21 +59,21 @@ def test_equal_messages_have_equal_ids_and_others_do_not() -> None:
     ],
 )
 def test_a_broken_line_is_named_and_the_rest_is_read(bad: str, problem: str) -> None:
-    before, refused, after = read(f"{json.dumps(GOOD)}\n{bad}\n{json.dumps(GOOD)}\n".encode())
+    before, refused, after = read(f"{json.dumps(GOOD)}\n{bad}\n{json.dumps(GOOD)}\n".encode(), "file")
     assert isinstance(refused, Refused)
     assert (refused.part, refused.reason) == ("line 2", problem)
     assert before == after
 
 
 def test_lines_are_read_one_after_the_other() -> None:
-    records = read(f"{json.dumps(GOOD)}\n".encode() * 2)
+    records = read(f"{json.dumps(GOOD)}\n".encode() * 2, "file")
     assert isinstance(next(records), Conversation)
     assert isinstance(next(records), Conversation)
     assert next(records, None) is None
 
 
 def test_a_file_without_a_conversation_is_quarantined_after_its_lines_are_named() -> None:
-    records = read(b"{\n[1]\n")
+    records = read(b"{\n[1]\n", "file")
     lines = [next(records), next(records)]
     assert [(line.part, line.reason) for line in lines if isinstance(line, Refused)] == [
         ("line 1", "not JSON"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhasa.documents.readers import READERS, SOURCE_CODE, plain
+from bhasa.documents.readers import PLAIN, READERS, SOURCE_CODE
 from bhasa.documents.records import Refused, Text
 
 TEXT = "A state of fixed size remembers what matters.\n"
@@ -23,19 +23,19 @@ def samples(text_pdf: bytes) -> dict[str, bytes]:
 @pytest.mark.parametrize("suffix", READERS)
 def test_reads_a_valid_file_the_same_way_each_time(suffix: str, samples: dict[str, bytes]) -> None:
     reader = READERS[suffix]
-    content = TEXT.encode() if reader.read is plain.read else samples[suffix]
-    records = list(reader.read(content))
+    content = TEXT.encode() if reader.module == PLAIN else samples[suffix]
+    records = list(reader.read(content, "file" + suffix))
     assert records
     assert not any(isinstance(record, Refused) for record in records)
     assert all(r.text.strip() and json.dumps(r.meta) for r in records if isinstance(r, Text))
-    assert list(reader.read(content)) == records
+    assert list(reader.read(content, "file" + suffix)) == records
 
 
-@pytest.mark.parametrize("suffix", {reader.read: suffix for suffix, reader in READERS.items()}.values())
+@pytest.mark.parametrize("suffix", {reader.module: suffix for suffix, reader in READERS.items()}.values())
 @given(content=st.binary(max_size=200))
 def test_reads_or_refuses_any_bytes(suffix: str, content: bytes) -> None:
     with suppress(Refused):
-        assert list(READERS[suffix].read(content))
+        assert list(READERS[suffix].read(content, "file" + suffix))
 
 
 def test_every_suffix_belongs_to_one_language() -> None:

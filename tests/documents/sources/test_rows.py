@@ -95,7 +95,7 @@ def test_records_of_one_group_are_in_one_split(named: bool, tmp_path: Path) -> N
     ]
     with Corpus(config, tmp_path / "spool") as corpus:
         for row in Rows(rows).partitions():
-            corpus.add(row)
+            corpus.add(row, "raw")
         corpus.make_pairs()
         splits = {document.source: split for split in SPLITS for document in corpus.documents(split)}
         pairs = {

@@ -1,35 +1,44 @@
 """A reader per file format. `READERS` maps a file name's suffix to how the file is read.
 
-A new format is one file here with a function from bytes to records, one line in `READERS` and one fixture in
-tests/documents/readers/. A reader yields `Refused` for a part that it cannot read, and raises it, and nothing
-else, where the rest of the file is lost.
+A new format is one file here, one line in `READERS` and one fixture in tests/documents/readers/. The module
+has a function `read(content, name)`, from bytes, and the name that tells the format, to records. It yields
+`Refused` for a part that it cannot read, and raises it, and nothing else, where the rest of the file is lost.
+It opens no file and no connection, and imports all that it needs when it is imported: it runs in a process
+that can do neither. Its limits count work (pages, bytes, depth), never time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 
-from bhasa.documents.readers import conversations, pdf, plain
 from bhasa.documents.records import Record, Refused
 
 
 @dataclass(frozen=True)
 class Format:
     media_type: str
-    read: Callable[[bytes], Iterator[Record | Refused]]
+    module: str
+    """Where `read` is; imported when a file of this format is met, and so where it is read alone."""
     language: str = "und"
     """Programming language, or `und` where nothing tells which language the text is in."""
 
+    def read(self, content: bytes, name: str) -> Iterator[Record | Refused]:
+        records: Iterator[Record | Refused] = import_module(self.module).read(content, name)
+        return records
+
+
+PLAIN = "bhasa.documents.readers.plain"
 
 READERS: dict[str, Format] = {
-    "": Format("text/plain", plain.read),
-    ".txt": Format("text/plain", plain.read),
-    ".md": Format("text/markdown", plain.read),
-    ".markdown": Format("text/markdown", plain.read),
-    ".rst": Format("text/x-rst", plain.read),
-    ".pdf": Format("application/pdf", pdf.read),
-    ".jsonl": Format("application/jsonl", conversations.read),
+    "": Format("text/plain", PLAIN),
+    ".txt": Format("text/plain", PLAIN),
+    ".md": Format("text/markdown", PLAIN),
+    ".markdown": Format("text/markdown", PLAIN),
+    ".rst": Format("text/x-rst", PLAIN),
+    ".pdf": Format("application/pdf", "bhasa.documents.readers.pdf"),
+    ".jsonl": Format("application/jsonl", "bhasa.documents.readers.conversations"),
 }
 
 SOURCE_CODE = {
@@ -72,7 +81,7 @@ SOURCE_CODE = {
     "zig": (".zig",),
 }
 READERS |= {
-    suffix: Format(f"text/x-{language}", plain.read, language)
+    suffix: Format(f"text/x-{language}", PLAIN, language)
     for language, suffixes in SOURCE_CODE.items()
     for suffix in suffixes
 }

@@ -15,7 +15,7 @@ from bhasa.documents.readers.plain import decode
 from bhasa.documents.records import Conversation, Refused, quarantined
 
 
-def read(content: bytes) -> Iterator[Conversation | Refused]:
+def read(content: bytes, name: str) -> Iterator[Conversation | Refused]:
     found = False
     # Not splitlines(): JSON strings may hold the other characters that it takes for line ends.
     for number, line in enumerate(decode(content)[0].split("\n"), start=1):

@@ -88,5 +88,5 @@ _worker = Worker()
 atexit.register(_worker.close)
 
 
-def read(content: bytes) -> Iterator[Text]:
+def read(content: bytes, name: str) -> Iterator[Text]:
     yield _worker.read(content)

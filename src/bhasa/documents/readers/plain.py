@@ -27,7 +27,7 @@ MAX_CHAOS = 0.1  # charset-normalizer's share of implausible characters
 WESTERN = "cp1252"  # what a file of unknown origin most often is, when it looks as good as the best
 
 
-def read(content: bytes) -> Iterator[Text]:
+def read(content: bytes, name: str) -> Iterator[Text]:
     text, encoding = decode(content)
     yield Text(text, {"encoding": encoding})
 

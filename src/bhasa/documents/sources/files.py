@@ -33,7 +33,7 @@ class InputFile:
             yield self.refusal or skipped(f"unsupported format {self._suffix}")
             return
         try:
-            yield from self._format.read(self.read())
+            yield from self._format.read(self.read(), self.name)
         except Refused as refusal:
             yield refusal
 

@@ -1,0 +1,47 @@
+"""From a text as a reader found it to a document, or to the reason why it is left out.
+
+A pure function of the text and the config, so that texts may be prepared anywhere and in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bhasa.dataset import Document
+from bhasa.documents.cleaning import clean
+from bhasa.documents.config import IngestConfig
+from bhasa.documents.records import Partition, Refused, Text, quarantined, skipped
+
+MAX_TEXT_BYTES = 900_000_000  # what the spool holds in one row
+
+
+@dataclass(frozen=True)
+class Prepared:
+    document: Document
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How often each step of cleaning changed something, for those that did."""
+
+
+def prepare(text: Text, partition: Partition, domain: str, config: IngestConfig) -> Prepared | Refused:
+    cleaned = clean(text.text)
+    if len(cleaned) < config.min_characters:
+        return skipped("shorter than min_characters")
+    encoded = cleaned.encode()
+    if len(encoded) > MAX_TEXT_BYTES:
+        return quarantined("longer than one document may be")
+    identifier = hashlib.sha256(encoded).hexdigest()
+    document = Document(
+        id=identifier,
+        group=hashlib.sha256(text.group.encode()).hexdigest() if text.group else identifier,
+        domain=domain,
+        source=f"{partition.name}#{text.part}" if text.part else partition.name,
+        media_type=text.media_type or partition.media_type,
+        language=text.language or partition.language,
+        text=cleaned,
+        bytes=len(encoded),
+        meta=json.dumps(text.meta, sort_keys=True),
+    )
+    return Prepared(document)
