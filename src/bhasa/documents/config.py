@@ -55,6 +55,15 @@ class ChatConfig(Config):
     """A longer answer is left out, not cut."""
 
 
+class NearDuplicatesConfig(Config):
+    """Which texts are so alike that only the first of them is kept."""
+
+    threshold: Annotated[float, Field(ge=0.3, le=1)] = 0.7
+    """Least Jaccard similarity of two documents' sets of five words in a row."""
+    most_of_a_source: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The stage stops when a larger share of a source's documents would be lost."""
+
+
 class IngestConfig(Config):
     sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
     """Where documents come from; of two equal texts the first one listed is kept."""
@@ -66,6 +75,8 @@ class IngestConfig(Config):
     """Share of the documents held out to choose by; a hash decides each one's side."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Share of the documents held out to report on."""
+    near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
+    """null: only equal texts count as one."""
     chat: ChatConfig = ChatConfig()
 
     @model_validator(mode="after")

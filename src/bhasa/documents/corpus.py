@@ -107,7 +107,9 @@ class Corpus:
         if isinstance(record, Preference):
             return None if self._spool.add_preference(record) else "earlier preferences"
         prepared = prepare(record, partition, domain, self.config)
-        return prepared if isinstance(prepared, Refused) else self._spool.add(prepared.document)
+        if isinstance(prepared, Refused):
+            return prepared
+        return self._spool.add(prepared.document, prepared.signature)
 
 
 def _account(

@@ -23,6 +23,8 @@ class Prepared:
     document: Document
     counts: Mapping[str, int] = field(default_factory=dict)
     """How often each step of cleaning changed something, for those that did."""
+    signature: bytes = b""
+    """What near duplicates are found by; empty where it has none."""
 
 
 def prepare(text: Text, partition: Partition, domain: str, config: IngestConfig) -> Prepared | Refused:

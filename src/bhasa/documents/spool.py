@@ -25,6 +25,7 @@ OPENING = (
     f"PRAGMA cache_size = -{16 << 10}",  # KiB
     "BEGIN",
     f"CREATE TABLE documents ({BESIDE_TEXT}, text, PRIMARY KEY (id))",
+    "CREATE TABLE signatures (document INTEGER PRIMARY KEY, signature)",
     'CREATE TABLE conversations (id, "group", made, messages, PRIMARY KEY (id))',
     'CREATE TABLE preferences (id, "group", answers, PRIMARY KEY (id))',
 )
@@ -47,10 +48,13 @@ class Spool:
         self._connection.close()
         self.path.unlink(missing_ok=True)
 
-    def add(self, document: Document) -> str | None:
+    def add(self, document: Document, signature: bytes = b"") -> str | None:
         """The source of the equal document that is here already, or None."""
         insert = f"INSERT OR IGNORE INTO documents ({COLUMNS}) VALUES ({PLACEHOLDERS})"
-        if self._execute(insert, *astuple(document)).rowcount:
+        added = self._execute(insert, *astuple(document))
+        if added.rowcount:
+            if signature:
+                self._execute("INSERT INTO signatures VALUES (?, ?)", added.lastrowid, signature)
             return None
         return str(self._execute("SELECT source FROM documents WHERE id = ?", document.id).fetchone()[0])
 
