@@ -21,6 +21,8 @@ from bhasa.journal import write_text
 
 MAX_BYTES = 1 << 20  # a parameter file is pages long, never megabytes
 MAX_VALUES = 100_000
+MAX_SHOWN = 5  # mistakes of one file, after which the others are counted
+MAX_VALUE_CHARACTERS = 200  # of a value that is shown
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -44,7 +46,9 @@ class Config(BaseModel):
             # JSON mode: strict about types, yet a list may fill a tuple.
             return cls.model_validate_json(json.dumps(cls._upgraded(dict(values), where), default=str))
         except ValidationError as error:
-            raise UserError("\n".join(_explain(cls, e, where) for e in error.errors())) from None
+            shown = [_explain(cls, e, where) for e in error.errors()[:MAX_SHOWN]]
+            more = error.error_count() - len(shown)
+            raise UserError("\n".join([*shown, f"and {more} more"] if more else shown)) from None
 
     @classmethod
     def load(cls, path: Path, section: str | None = None) -> Self:
@@ -55,7 +59,7 @@ class Config(BaseModel):
         if section not in values:
             raise UserError(f"{path}: section '{section}' is missing{_nearest(section, values)}")
         if not isinstance(values[section], dict):
-            raise UserError(f"{path}: {section}: expected keys and values, found {values[section]!r}")
+            raise UserError(f"{path}: {section}: expected keys and values, found {_shown(values[section])}")
         return cls.parse(values[section], f"{path}: {section}")
 
     def save(self, path: Path) -> None:
@@ -72,7 +76,8 @@ class Config(BaseModel):
         newest = len(cls.UPGRADES) + 1
         version = values.pop("version", 1)
         if type(version) is not int or not 1 <= version <= newest:
-            raise UserError(f"{where}: version: found {version!r}; this bhasa reads 1 to {newest}: update it")
+            found = f"found {_shown(version)}; this bhasa reads 1 to {newest}: update it"
+            raise UserError(f"{where}: version: {found}")
         for upgrade in cls.UPGRADES[version - 1 :]:
             values = upgrade(values)
         return values
@@ -102,7 +107,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected keys and values at the top level, found {type(values).__name__}")
     if wrong := [key for key in values if not isinstance(key, str)]:
-        raise UserError(f"{path}: found the key {wrong[0]!r}; a key is a word")
+        raise UserError(f"{path}: found the key {_shown(wrong[0])}; a key is a word")
     _require_finite(values, path)
     return values
 
@@ -126,13 +131,18 @@ def _explain(config: type[Config], error: Mapping[str, Any], where: str) -> str:
         allowed = _fields_at(config, error["loc"][:-1])
         listing = f"; allowed here: {', '.join(sorted(allowed))}" if allowed else ""
         nearest = _nearest(str(error["loc"][-1]), allowed)
-        return f"{place}: unknown key (value {error['input']!r}){nearest}{listing}"
+        return f"{place}: unknown key (value {_shown(error['input'])}){nearest}{listing}"
     if error["type"] == "missing":
         return f"{place}: missing; add this key"
     message = error["msg"].removeprefix("Value error, ")
     if not key:  # a rule between several keys names them itself
         return f"{place}: {message}"
-    return f"{place}: found {error['input']!r}; {message[:1].lower()}{message[1:]}"
+    return f"{place}: found {_shown(error['input'])}; {message[:1].lower()}{message[1:]}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}..."
 
 
 def _fields_at(config: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
