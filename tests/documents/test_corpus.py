@@ -69,7 +69,11 @@ def test_each_outcome() -> None:
         ("quarantined", "binary data", ()),
         ("kept", "", ("line 2: not JSON",)),
         ("duplicate", "equal text", ("same as earlier conversations",)),
-        ("quarantined", "no line is a conversation", ("line 1: not JSON", "line 2: no 'messages'")),
+        (
+            "quarantined",
+            "no line is a conversation, preference or text",
+            ("line 1: not JSON", "line 2: not an object"),
+        ),
     ]
 
 

@@ -146,7 +146,9 @@ def _check_not_empty(report: Mapping[str, Any]) -> None:
             f"ingest.sources: too few conversations to fine-tune on ({counts}). Add Python files with "
             "docstrings, the source `kind: python-library`, or a .jsonl file with a conversation on each "
             "line, such as "
-            '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
+            '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}, '
+            '{"instruction": "...", "output": "..."}, {"prompt": "...", "completion": "..."} or '
+            '{"conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]}'
         )
 
 

@@ -17,7 +17,8 @@ TEXT = "A state of fixed size remembers what matters.\n"
 def samples(text_pdf: bytes) -> dict[str, bytes]:
     """A valid file per format that is not plain text."""
     chat = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}
-    return {".pdf": text_pdf, ".jsonl": json.dumps(chat).encode()}
+    lines = json.dumps(chat).encode()
+    return {".pdf": text_pdf, ".jsonl": lines, ".ndjson": lines}
 
 
 @pytest.mark.parametrize("suffix", READERS)

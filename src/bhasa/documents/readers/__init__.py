@@ -38,7 +38,8 @@ READERS: dict[str, Format] = {
     ".markdown": Format("text/markdown", PLAIN),
     ".rst": Format("text/x-rst", PLAIN),
     ".pdf": Format("application/pdf", "bhasa.documents.readers.pdf"),
-    ".jsonl": Format("application/jsonl", "bhasa.documents.readers.conversations"),
+    ".jsonl": Format("application/jsonl", "bhasa.documents.readers.json_lines"),
+    ".ndjson": Format("application/jsonl", "bhasa.documents.readers.json_lines"),
 }
 
 SOURCE_CODE = {
