@@ -1,9 +1,16 @@
 """What every reader in the registry promises."""
 
+import bz2
+import gzip
+import io
 import json
+import lzma
+import tarfile
+import zipfile
 from contextlib import suppress
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +25,30 @@ def samples(text_pdf: bytes) -> dict[str, bytes]:
     """A valid file per format that is not plain text."""
     chat = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}
     lines = json.dumps(chat).encode()
-    return {".pdf": text_pdf, ".jsonl": lines, ".ndjson": lines}
+    return {".pdf": text_pdf, ".jsonl": lines, ".ndjson": lines, **_archives()}
+
+
+def _archives() -> dict[str, bytes]:
+    """Each with `TEXT` in a file of its own."""
+    files: dict[str, bytes] = {}
+    stored, plain = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as archive:
+        archive.writestr("a.txt", TEXT)
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        info = tarfile.TarInfo("a.txt")
+        info.size = len(TEXT)
+        archive.addfile(info, io.BytesIO(TEXT.encode()))
+    files[".zip"], files[".tar"] = stored.getvalue(), plain.getvalue()
+    contents = TEXT.encode(), files[".tar"]
+    zstd = zstandard.ZstdCompressor().compress
+    for names, compress in {
+        (".gz", ".tgz"): gzip.compress,
+        (".bz2", ".tbz2"): bz2.compress,
+        (".xz", ".txz"): lzma.compress,
+        (".zst", ".tzst"): zstd,
+    }.items():
+        files |= {name: compress(content) for name, content in zip(names, contents, strict=True)}
+    return files
 
 
 @pytest.mark.parametrize("suffix", READERS)

@@ -41,6 +41,15 @@ READERS: dict[str, Format] = {
     ".jsonl": Format("application/jsonl", "bhasa.documents.readers.json_lines"),
     ".ndjson": Format("application/jsonl", "bhasa.documents.readers.json_lines"),
 }
+ARCHIVES = "bhasa.documents.readers.archives"
+READERS |= {
+    ".zip": Format("application/zip", ARCHIVES),
+    ".tar": Format("application/x-tar", ARCHIVES),
+    **dict.fromkeys((".gz", ".tgz"), Format("application/gzip", ARCHIVES)),
+    **dict.fromkeys((".bz2", ".tbz2"), Format("application/x-bzip2", ARCHIVES)),
+    **dict.fromkeys((".xz", ".txz"), Format("application/x-xz", ARCHIVES)),
+    **dict.fromkeys((".zst", ".tzst"), Format("application/zstd", ARCHIVES)),
+}
 
 SOURCE_CODE = {
     "ada": (".adb", ".ads"),
