@@ -73,6 +73,25 @@ def record_of(row: object, part: str = "") -> Record | Refused:
         return quarantined("nested too deeply", part)
 
 
+def are_records(rows: Sequence[object]) -> bool:
+    """Whether the first rows of a file, which may be a table of anything, are records.
+
+    They are when one is a conversation or a preference pair, or when their texts are most of what they say.
+    """
+    mappings = [row for row in rows if isinstance(row, Mapping)]
+    if len(mappings) < len(rows):
+        return False
+    if any(map(has_chat, mappings)):
+        return True
+    texts = sum(len(plain_text(row) or "") for row in mappings)
+    said = sum(len(value) for row in mappings for value in row.values() if isinstance(value, str))
+    return 2 * texts > said
+
+
+def has_messages(row: Row) -> bool:
+    return bool(_messages(row))
+
+
 def has_chat(row: Row) -> bool:
     """Whether the row is a conversation or a preference pair by its keys."""
     if _has(row, CHOSEN) and _has(row, REJECTED):

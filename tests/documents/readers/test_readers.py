@@ -25,7 +25,12 @@ def samples(text_pdf: bytes) -> dict[str, bytes]:
     """A valid file per format that is not plain text."""
     chat = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}
     lines = json.dumps(chat).encode()
-    return {".pdf": text_pdf, ".jsonl": lines, ".ndjson": lines, **_archives()}
+    return {".pdf": text_pdf, ".jsonl": lines, ".ndjson": lines, **_archives(), **_data()}
+
+
+def _data() -> dict[str, bytes]:
+    xml = dict.fromkeys((".xml", ".dbk", ".tei", ".rss", ".atom"), b"<p>A state <b>of fixed size</b></p>")
+    return {".json": b'{"name": "state"}', ".csv": b"a,b\n1,2\n", ".tsv": b"a\tb\n1\t2\n", **xml}
 
 
 def _archives() -> dict[str, bytes]:

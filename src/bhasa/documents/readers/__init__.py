@@ -40,6 +40,14 @@ READERS: dict[str, Format] = {
     ".pdf": Format("application/pdf", "bhasa.documents.readers.pdf"),
     ".jsonl": Format("application/jsonl", "bhasa.documents.readers.json_lines"),
     ".ndjson": Format("application/jsonl", "bhasa.documents.readers.json_lines"),
+    ".json": Format("application/json", "bhasa.documents.readers.json_file"),
+    ".xml": Format("application/xml", "bhasa.documents.readers.xml_file"),
+    ".dbk": Format("application/xml", "bhasa.documents.readers.xml_file"),
+    ".tei": Format("application/xml", "bhasa.documents.readers.xml_file"),
+    ".rss": Format("application/xml", "bhasa.documents.readers.xml_file"),
+    ".atom": Format("application/xml", "bhasa.documents.readers.xml_file"),
+    ".csv": Format("text/csv", "bhasa.documents.readers.delimited"),
+    ".tsv": Format("text/tab-separated-values", "bhasa.documents.readers.delimited"),
 }
 ARCHIVES = "bhasa.documents.readers.archives"
 READERS |= {
@@ -66,8 +74,10 @@ SOURCE_CODE = {
     "fortran": (".f", ".f90", ".f95"),
     "go": (".go",),
     "haskell": (".hs",),
+    "ini": (".ini", ".cfg", ".cnf", ".conf", ".desktop", ".env", ".properties"),
     "java": (".java",),
     "javascript": (".js", ".jsx", ".mjs"),
+    "json": (".geojson", ".json5", ".jsonc", ".jsonld", ".webmanifest"),
     "julia": (".jl",),
     "kotlin": (".kt", ".kts"),
     "lisp": (".el", ".lisp", ".scm"),
@@ -87,6 +97,7 @@ SOURCE_CODE = {
     "swift": (".swift",),
     "toml": (".toml",),
     "typescript": (".ts", ".tsx"),
+    "xml": (".csproj", ".plist", ".pom", ".svg", ".wsdl", ".xsd", ".xsl", ".xslt"),
     "yaml": (".yaml", ".yml"),
     "zig": (".zig",),
 }
