@@ -2,8 +2,8 @@
 
 A text is known by the SHA-256 of its cleaned form, so equal texts count once, wherever they come from; the
 first in the order of sources and partitions is the one kept. A document's `group` decides its split. It is
-the document itself unless the record names one; a step that finds what belongs together in the whole corpus,
-such as near-duplicates, would set groups in the spool after the last `add` and before `make_pairs`.
+the document itself unless the record names one. `drop_near_duplicates` comes after the last `add` and before
+`make_pairs`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Self
 from bhasa.dataset import Document
 from bhasa.documents.accounts import Account
 from bhasa.documents.config import IngestConfig
+from bhasa.documents.leaving_out import leave_out
 from bhasa.documents.prepare import prepare
 from bhasa.documents.questions import ask
 from bhasa.documents.records import (
@@ -86,6 +87,14 @@ class Corpus:
     def count_conversations(self) -> dict[str, int]:
         """Of each split that has any."""
         return self._spool.count_conversations()
+
+    def drop_near_duplicates(self) -> None:
+        """Leave out what is nearly the same as an earlier document, where that is asked for.
+
+        Raises `UserError` when too much of a source would be lost.
+        """
+        if self.config.near_duplicates is not None:
+            leave_out(self._spool, self.config.near_duplicates)
 
     def make_pairs(self) -> None:
         """Add question and answer pairs from Python documents, up to `chat.max_pairs`.

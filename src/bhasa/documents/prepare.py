@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from bhasa.dataset import Document
 from bhasa.documents.cleaning import clean
 from bhasa.documents.config import IngestConfig
+from bhasa.documents.minhash import signature
 from bhasa.documents.records import Partition, Refused, Text, quarantined, skipped
 
 MAX_TEXT_BYTES = 900_000_000  # what the spool holds in one row
@@ -46,4 +47,4 @@ def prepare(text: Text, partition: Partition, domain: str, config: IngestConfig)
         bytes=len(encoded),
         meta=json.dumps(text.meta, sort_keys=True),
     )
-    return Prepared(document)
+    return Prepared(document, signature=signature(encoded) if config.near_duplicates else b"")

@@ -18,7 +18,9 @@ from bhasa.documents.records import Conversation, Messages, Preference
 
 NAMES = [f'"{field.name}"' for field in fields(Document)]
 COLUMNS, PLACEHOLDERS = ", ".join(NAMES), ", ".join("?" * len(NAMES))
+REMAINS = "documents.rowid NOT IN (SELECT document FROM near_duplicates)"
 BESIDE_TEXT = ", ".join(name for name in NAMES if name != '"text"')  # SQLite reads a row up to what it needs
+ROWS_AT_ONCE = 10_000
 OPENING = (
     "PRAGMA journal_mode = OFF",
     "PRAGMA locking_mode = EXCLUSIVE",
@@ -26,6 +28,7 @@ OPENING = (
     "BEGIN",
     f"CREATE TABLE documents ({BESIDE_TEXT}, text, PRIMARY KEY (id))",
     "CREATE TABLE signatures (document INTEGER PRIMARY KEY, signature)",
+    'CREATE TABLE near_duplicates (document INTEGER PRIMARY KEY, "like", similarity)',
     'CREATE TABLE conversations (id, "group", made, messages, PRIMARY KEY (id))',
     'CREATE TABLE preferences (id, "group", answers, PRIMARY KEY (id))',
 )
@@ -78,9 +81,48 @@ class Spool:
         first = "SELECT id FROM conversations WHERE made ORDER BY id LIMIT ?"
         self._execute(f"DELETE FROM conversations WHERE made AND id NOT IN ({first})", keep)
 
+    def signed(self) -> Iterator[int]:
+        """The places of documents that have a signature, in the order in which they came."""
+        for (place,) in self._execute("SELECT document FROM signatures ORDER BY document"):
+            yield place
+
+    def signatures(self, begin: int, size: int) -> Iterator[bytes]:
+        """A range of bytes of each signature, one after the other in the order in which they came, many at a
+        time."""
+        cut = "SELECT substr(signature, ?, ?) FROM signatures ORDER BY document"
+        rows = self._execute(cut, begin + 1, size)
+        while many := rows.fetchmany(ROWS_AT_ONCE):
+            yield b"".join(part for (part,) in many)
+
+    def signature(self, place: int) -> bytes:
+        found = self._execute("SELECT signature FROM signatures WHERE document = ?", place)
+        return bytes(found.fetchone()[0])
+
+    def text(self, place: int) -> str:
+        return str(self._execute("SELECT text FROM documents WHERE rowid = ?", place).fetchone()[0])
+
+    def leave_out(self, place: int, like: int, similarity: float) -> None:
+        """The document at `place` is nearly the same as the one at `like`: it is not among the documents."""
+        self._execute("INSERT INTO near_duplicates VALUES (?, ?, ?)", place, like, similarity)
+
+    def near_duplicates(self, domain: str | None = None) -> Iterator[tuple[str, str, float]]:
+        """Of a domain or of all, in order: the source, that of what it is like, and how much."""
+        pairs = (
+            "SELECT d.source, o.source, similarity FROM near_duplicates "
+            "JOIN documents AS d ON d.rowid = document "
+            'JOIN documents AS o ON o.rowid = "like" '
+            "WHERE ?1 IS NULL OR d.domain = ?1 ORDER BY document"
+        )
+        yield from self._execute(pairs, domain)
+
+    def count_left_out(self) -> list[tuple[str, int, int]]:
+        """Of each domain: documents, and how many of them are near duplicates."""
+        counts = f"SELECT domain, count(*), sum(NOT {REMAINS}) FROM documents GROUP BY 1 ORDER BY 1"
+        return list(self._execute(counts))
+
     def documents(self, split: str | None = None) -> Iterator[Document]:
-        """Those of a split, or all."""
-        for row in self._in_order("documents", COLUMNS, split):
+        """Those of a split, or all, without near duplicates."""
+        for row in self._in_order("documents", COLUMNS, split, REMAINS):
             yield Document(*row)
 
     def conversations(self, split: str) -> Iterator[Conversation]:
@@ -94,16 +136,19 @@ class Spool:
 
     def count_documents(self) -> dict[str, tuple[int, int]]:
         """Per split that has any: how many, and their bytes."""
-        rows = self._execute('SELECT split_of("group"), count(*), sum(bytes) FROM documents GROUP BY 1')
+        sums = f'SELECT split_of("group"), count(*), sum(bytes) FROM documents WHERE {REMAINS} GROUP BY 1'
+        rows = self._execute(sums)
         return {split: (count, size) for split, count, size in rows}
 
     def count_conversations(self) -> dict[str, int]:
         """Per split that has any."""
         return dict(self._execute('SELECT split_of("group"), count(*) FROM conversations GROUP BY 1'))
 
-    def _in_order(self, table: str, columns: str, split: str | None) -> Iterator[tuple[Any, ...]]:
+    def _in_order(
+        self, table: str, columns: str, split: str | None, condition: str = "TRUE"
+    ) -> Iterator[tuple[Any, ...]]:
         """Row after row by a list of places, so that what is sorted holds no texts."""
-        chosen = '(?1 IS NULL OR split_of("group") = ?1)'
+        chosen = f'(?1 IS NULL OR split_of("group") = ?1) AND {condition}'
         places = self._execute(f"SELECT rowid FROM {table} WHERE {chosen} ORDER BY id", split)
         for (place,) in places:
             yield self._execute(f"SELECT {columns} FROM {table} WHERE rowid = ?", place).fetchone()

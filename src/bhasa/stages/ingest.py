@@ -78,6 +78,7 @@ def run(
         with Corpus(config, documents_draft / "spool.sqlite") as corpus:
             with Accounts(accounts_draft) as accounted:
                 _read_all(config, corpus, accounted)
+            corpus.drop_near_duplicates()
             corpus.make_pairs()
             sizes, conversations = corpus.count_documents(), corpus.count_conversations()
             values = make_report(config.sources, accounted, sizes, conversations)

@@ -1,0 +1,53 @@
+"""Signatures of texts: the least of a text's shingles under each of 110 hash functions.
+
+Of two texts whose shingle sets have the Jaccard similarity s a minimum is equal with probability s (Broder
+1997), all of a band of 5 with s^5, and so at least one of 22 bands with 1 - (1 - s^5)^22: 20 % of pairs at
+0.4, 84 % at 0.6, 98 % at 0.7, 99.98 % at 0.8. The 14 bands of 8 of FineWeb (2024) pass 21 % at 0.6, to which
+a text comes when a word in 18 is exchanged, and 56 % at 0.7.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bhasa.documents.shingles import Hashes, mix, shingles, without_licence
+
+BANDS, ROWS = 22, 5
+BAND_BYTES = 2 * ROWS  # of a signature
+SLICE = 256  # shingles at once, so that their products stay in the cache
+
+
+def _multipliers(count: int) -> NDArray[np.uint32]:
+    """Odd, so that each product permutes the 32-bit numbers."""
+    return (mix(np.arange(1, count + 1, dtype=np.uint64)) >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+
+
+FUNCTIONS = _multipliers(BANDS * ROWS)[:, None]
+
+
+def signature(encoded: bytes) -> bytes:
+    """Of a text in UTF-8 the lower 16 bits of each minimum, little endian; empty for one without words."""
+    least = np.full(BANDS * ROWS, 0xFFFFFFFF, np.uint32)
+    empty = True
+    for block in shingles(without_licence(encoded)):
+        empty = False
+        high = (block >> np.uint64(32)).astype(np.uint32)
+        for begin in range(0, len(high), SLICE):
+            products = FUNCTIONS * high[begin : begin + SLICE]
+            np.minimum(least, products.min(axis=1), out=least)
+    return b"" if empty else least.astype("<u2").tobytes()
+
+
+def minima(signatures: bytes, rows: int = BANDS * ROWS) -> NDArray[np.uint16]:
+    """(texts, rows): of signatures one after the other, or of so many rows of each."""
+    return np.frombuffer(signatures, "<u2").reshape(-1, rows)
+
+
+def band(bands: bytes) -> Hashes:
+    """(texts,): one number for the minima of each text in a band, which stand one after the other."""
+    rows = minima(bands, ROWS)
+    hashes = np.zeros(len(rows), np.uint64)
+    for row in range(ROWS):
+        hashes = mix(hashes + rows[:, row])
+    return hashes
