@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from bhasa.dataset import SPLITS, Document
 from bhasa.documents import prepare
 from bhasa.documents.accounts import Account, Accounts
-from bhasa.documents.config import FolderConfig, IngestConfig
+from bhasa.documents.config import IngestConfig
 from bhasa.documents.corpus import Corpus
 from bhasa.documents.records import Outcome
 from bhasa.documents.report import make_report
+from bhasa.documents.source_configs import FolderConfig
 from bhasa.documents.sources import open_source
 from bhasa.documents.sources.files import InputFile
 

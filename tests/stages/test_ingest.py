@@ -138,10 +138,10 @@ def test_only_the_library_needs_no_folder(workspace: Path) -> None:
     [
         (
             "docs",
-            r"sources\.1\.path: 'docs' is not among the folders DVC watches \(data/raw\): add `--raw docs`",
+            r"sources\.1\.path: 'docs' is not among what DVC watches \(data/raw\): add `--raw docs`",
         ),
-        ("data", "'data' is not among the folders"),
-        ("data/raw/../../docs", "is not among the folders"),
+        ("data", "'data' is not among what DVC watches"),
+        ("data/raw/../../docs", "is not among what DVC watches"),
         ("data/raw/absent", "data/raw/absent: no such folder"),
         ("data/raw/notes.md", "data/raw/notes.md: no such folder"),
     ],
@@ -219,11 +219,11 @@ def test_chat_data_that_leaves_none_to_validate_on_are_refused_too(raw: Path) ->
     ("values", "message"),
     [
         ({"sources": []}, "ingest: sources: "),
-        ({"sources": [{"kind": "web"}]}, r"sources\.0: .*'folder', 'python-library'"),
+        ({"sources": [{"kind": "web"}]}, r"sources\.0: .*'folder', 'file', 'python-library'"),
         ({"sources": [{"kind": "folder"}]}, r"sources\.0\.folder\.path: missing"),
         (
             {"sources": [FOLDER | {"max_bytes": 5}]},
-            r"max_bytes: unknown key .*: kind, name, path",
+            r"max_bytes: unknown key .*: exclude, gitignore, include, kind, name, path",
         ),
         ({"sources": [LIBRARY | {"max_bytes": 1.5}]}, r"max_bytes: found 1\.5"),
         ({"sources": [FOLDER], "min_character": 5}, "did you mean 'min_characters'"),

@@ -2,50 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bhasa.documents.source_configs import SourceConfig
 from bhasa.params import Config
-
-
-class NamedConfig(Config):
-    """What every source has."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
-    """What its documents' `domain` is; null: the last part of its path, or its kind."""
-
-    @property
-    def domain(self) -> str:
-        return self.name or self._default_name
-
-    @property
-    def _default_name(self) -> str:
-        return str(getattr(self, "kind"))  # noqa: B009 - every subclass has it, each with its own values
-
-
-class FolderConfig(NamedConfig):
-    """A folder of the user's files."""
-
-    kind: Literal["folder"]
-    path: Annotated[str, Field(min_length=1)]
-    """The folder, relative to where the command runs; everything below it is read."""
-
-    @property
-    def _default_name(self) -> str:
-        return PurePath(self.path).name or "folder"
-
-
-class PythonLibraryConfig(NamedConfig):
-    """The running interpreter's own source files and language reference."""
-
-    kind: Literal["python-library"]
-    max_bytes: Annotated[int, Field(ge=10_000)]
-    """Budget in bytes; which files fill it is decided by hash, so a larger budget only adds."""
-
-
-SourceConfig = Annotated[FolderConfig | PythonLibraryConfig, Field(discriminator="kind")]
 
 
 class ChatConfig(Config):
@@ -79,6 +41,17 @@ class IngestConfig(Config):
     near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
     """null: only equal texts count as one."""
     chat: ChatConfig = ChatConfig()
+
+    @model_validator(mode="after")
+    def _name_sources_apart(self) -> Self:
+        domains = [source.domain for source in self.sources]
+        for number, domain in enumerate(domains):
+            if domain in domains[:number]:
+                raise ValueError(
+                    f"sources.{number}: '{domain}' is the name of sources.{domains.index(domain)} too; "
+                    "give one of them another `name`"
+                )
+        return self
 
     @model_validator(mode="after")
     def _leave_some_to_train_on(self) -> Self:

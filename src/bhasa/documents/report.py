@@ -14,8 +14,8 @@ from typing import Any
 
 from bhasa.dataset import SPLITS
 from bhasa.documents.accounts import Accounts, Kind
-from bhasa.documents.config import SourceConfig
 from bhasa.documents.records import Outcome
+from bhasa.documents.source_configs import SourceConfig
 
 
 def make_report(

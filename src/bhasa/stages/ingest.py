@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def command(
     params: Annotated[Path, typer.Option(help="File with the section `ingest`.")],
-    raw: Annotated[list[Path], typer.Option(help="Folder that folder sources may read; repeat for more.")],
+    raw: Annotated[list[Path], typer.Option(help="Folder or file that sources may read; repeat for more.")],
     documents: Annotated[Path, typer.Option(help="Folder to write: Parquet files per split.")],
     chat: Annotated[Path, typer.Option(help="Folder to write: JSON lines of conversations per split.")],
     accounts: Annotated[
@@ -66,7 +66,7 @@ def run(
     from bhasa.documents.tables import write_conversations, write_documents, write_preferences
     from bhasa.journal import publish, require_space, write_json
 
-    _check_folders(config, raw)
+    _check_watched(config, raw)
     with (
         publish(documents) as documents_draft,
         publish(chat) as chat_draft,
@@ -108,19 +108,15 @@ def _read_all(config: IngestConfig, corpus: Corpus, accounts: Accounts) -> None:
                 bar.advance(partition.size / 1e3)
 
 
-def _check_folders(config: IngestConfig, raw: Sequence[Path]) -> None:
-    """A folder that DVC does not watch could change without a re-run: refuse it."""
-    from bhasa.documents.config import FolderConfig
-
+def _check_watched(config: IngestConfig, raw: Sequence[Path]) -> None:
+    """What DVC does not watch could change without a re-run: refuse it."""
     watched = [path.resolve() for path in raw]
     for number, source in enumerate(config.sources):
-        if not isinstance(source, FolderConfig):
-            continue
-        folder = Path(source.path).resolve()
-        if not any(folder.is_relative_to(path) for path in watched):
+        path = source.local_path
+        if path and not any(Path(path).resolve().is_relative_to(place) for place in watched):
             raise UserError(
-                f"ingest.sources.{number}.path: '{source.path}' is not among the folders DVC watches "
-                f"({', '.join(map(str, raw))}): add `--raw {source.path}` and the dep to dvc.yaml"
+                f"ingest.sources.{number}.path: '{path}' is not among what DVC watches "
+                f"({', '.join(map(str, raw))}): add `--raw {path}` and the dep to dvc.yaml"
             )
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bhasa.documents.config import FolderConfig
 from bhasa.documents.records import Refused
+from bhasa.documents.source_configs import FolderConfig
 from bhasa.documents.sources.files import InputFile
 from bhasa.documents.sources.folder import open_folder
 from bhasa.errors import UserError

@@ -3,7 +3,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from bhasa.documents.config import PythonLibraryConfig
+from bhasa.documents.source_configs import PythonLibraryConfig
 from bhasa.documents.sources.files import InputFile
 from bhasa.documents.sources.python_library import open_library
 

@@ -5,13 +5,20 @@ from typing import get_args
 
 import pytest
 
-from bhasa.documents.config import IngestConfig, SourceConfig
+from bhasa.documents.config import IngestConfig
 from bhasa.documents.records import Refused
+from bhasa.documents.source_configs import SourceConfig
 from bhasa.documents.sources import SOURCES, open_source
+from bhasa.errors import UserError
 
 
 def settings(kind: str, folder: Path) -> dict[str, object]:
-    return {"folder": {"path": str(folder)}, "python-library": {"max_bytes": 300_000}}[kind] | {"kind": kind}
+    values: dict[str, dict[str, object]] = {
+        "folder": {"path": str(folder)},
+        "file": {"path": str(folder / "a.txt")},
+        "python-library": {"max_bytes": 300_000},
+    }
+    return {"kind": kind} | values[kind]
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -34,3 +41,26 @@ def test_lists_named_files_in_order_the_same_way_each_time(kind: str, tmp_path: 
 def test_every_kind_has_a_config_and_every_config_a_kind() -> None:
     union = get_args(SourceConfig)[0]
     assert {get_args(c.model_fields["kind"].annotation)[0] for c in get_args(union)} == set(SOURCES)
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    sources: list[dict[str, object]] = [
+        {"kind": "folder", "path": "raw"},
+        {"kind": "folder", "path": "b/raw"},
+    ]
+    with pytest.raises(UserError, match=r"sources\.1: 'raw' is the name of sources\.0 too; give one"):
+        IngestConfig.parse({"sources": sources}, "test")
+    sources[1]["name"] = "old"
+    assert [source.domain for source in IngestConfig.parse({"sources": sources}, "test").sources] == [
+        "raw",
+        "old",
+    ]
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_names_begin_with_the_name_of_the_source(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    values = settings(kind, tmp_path) | {"name": "mine"}
+    (config,) = IngestConfig.parse({"sources": [values]}, "test").sources
+    partitions = open_source(config, max_file_bytes=1 << 20).partitions()
+    assert {partition.name.split("/")[0] for partition in partitions} == {"mine"}

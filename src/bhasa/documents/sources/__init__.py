@@ -1,7 +1,8 @@
 """Where records come from. `SOURCES` maps a source's `kind` in params.yaml to what opens it.
 
-A new kind is one file here, one line in `SOURCES` and its config class in `documents/config.py`. What it
-returns has a size and partitions: `FileSource` where these are files, a class of its own where they are rows.
+A new kind is one file here, one line in `SOURCES` and its config class in `documents/source_configs.py`.
+What it returns has a size and partitions: `FileSource` where these are files, a class of its own where they
+are rows.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from bhasa.documents.records import Partition
-from bhasa.documents.sources import folder, python_library
+from bhasa.documents.sources import file, folder, python_library
 
 
 class Source(Protocol):
@@ -24,6 +25,7 @@ class Source(Protocol):
 
 SOURCES: dict[str, Callable[..., Source]] = {
     "folder": folder.open_folder,
+    "file": file.open_file,
     "python-library": python_library.open_library,
 }
 

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from bhasa.documents.config import FolderConfig
 from bhasa.documents.records import Refused, quarantined, skipped
+from bhasa.documents.source_configs import FolderConfig
 from bhasa.documents.sources.files import FileSource, InputFile
+from bhasa.documents.sources.patterns import Patterns
 from bhasa.errors import UserError
 
 
@@ -23,42 +24,51 @@ def open_folder(config: FolderConfig, *, max_file_bytes: int) -> FileSource:
     root = Path(config.path)
     if not root.is_dir():
         raise UserError(f"{config.path}: no such folder; make it for your files, or mend ingest.sources")
-    label = root.name or "folder"
-    files = sorted(_walk(root, label, max_file_bytes), key=lambda file: file.name)
+    walk = _walk(root, config.domain, Patterns.of(config), max_file_bytes)
+    files = sorted(walk, key=lambda file: file.name)
     if all(file.refusal for file in files):
-        raise UserError(f"{config.path}: no files there; add yours, or take the folder out of ingest.sources")
+        patterns = ", or change include and exclude" if config.include or config.exclude else ""
+        raise UserError(
+            f"{config.path}: no files there; add yours{patterns}, or take the folder out of ingest.sources"
+        )
     return FileSource(files)
 
 
-def _walk(folder: Path, label: str, limit: int) -> Iterator[InputFile]:
-    folders = [(folder, label)]
+def _walk(root: Path, label: str, patterns: Patterns, limit: int) -> Iterator[InputFile]:
+    folders = [("", label, patterns)]
     while folders:
-        here, name = folders.pop()
+        below, name, patterns = folders.pop()
+        here = root / below
+        patterns = patterns.entering(below, lambda path, most: read(root / path, most))
         try:
             entries = list(os.scandir(here))
         except OSError as error:
             yield _refused(name, quarantined(f"unreadable folder: {error.strerror}"))
             continue
         for entry in entries:
-            entry_name = f"{name}/{_printable(entry.name)}"
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                folders.append((Path(entry.path), entry_name))
+            entry_name = f"{name}/{printable(entry.name)}"
+            if entry.name.startswith("."):
+                yield _refused(entry_name, skipped("hidden"))
+            elif entry.is_dir(follow_symlinks=False):
+                inner = f"{below}{entry.name}/"
+                if refusal := patterns.refusal(inner):
+                    yield _refused(f"{entry_name}/", refusal)
+                else:
+                    folders.append((inner, entry_name, patterns))
             else:
-                yield _file(entry, entry_name, limit)
+                yield _file(entry, entry_name, patterns.refusal(below + entry.name), limit)
 
 
-def _file(entry: os.DirEntry[str], name: str, limit: int) -> InputFile:
+def _file(entry: os.DirEntry[str], name: str, refusal: Refused | None, limit: int) -> InputFile:
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
         return _refused(name, quarantined(f"unreadable: {error.strerror}"))
-    if entry.name.startswith("."):
-        return _refused(name, skipped("hidden"))
     if stat.S_ISLNK(status.st_mode):
         return _refused(name, skipped("a link, which is not followed"))
     if not stat.S_ISREG(status.st_mode):
         return _refused(name, skipped("not a file but a pipe, socket or device"))
-    return InputFile(name, status.st_size, partial(read, Path(entry.path), limit))
+    return InputFile(name, status.st_size, partial(read, Path(entry.path), limit), refusal)
 
 
 def read(path: Path, limit: int) -> bytes:
@@ -81,6 +91,6 @@ def _refused(name: str, refusal: Refused) -> InputFile:
     return InputFile(name, 0, lambda: b"", refusal)
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     r"""A file name that is valid UTF-8 whatever bytes the disk holds: `\xe9` is a byte, `\\` a backslash."""
     return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")

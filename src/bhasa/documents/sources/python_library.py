@@ -15,11 +15,9 @@ from functools import partial
 from pathlib import Path
 from pydoc_data.topics import topics
 
-from bhasa.documents.config import PythonLibraryConfig
 from bhasa.documents.records import skipped
+from bhasa.documents.source_configs import PythonLibraryConfig
 from bhasa.documents.sources.files import FileSource, InputFile
-
-NAME = "python-library"
 
 TESTS = {"test", "tests", "idle_test"}
 TABLES = {"encodings", "pydoc_data"}  # generated; `pydoc_data` holds the reference, read through `topics`
@@ -37,7 +35,7 @@ def open_library(config: PythonLibraryConfig, *, max_file_bytes: int) -> FileSou
             refusal = skipped("larger than max_file_bytes")
         elif (left := left - len(content)) < 0:
             refusal = skipped("beyond max_bytes")
-        files.append(InputFile(f"{NAME}/{name}", len(content), partial(bytes, content), refusal))
+        files.append(InputFile(f"{config.domain}/{name}", len(content), partial(bytes, content), refusal))
     return FileSource(sorted(files, key=lambda file: file.name))
 
 
