@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bhasa.documents.readers import PLAIN, READERS, SOURCE_CODE
 from bhasa.documents.records import Refused, Text
+from tests.documents.readers.office_files import epub
 
 TEXT = "A state of fixed size remembers what matters.\n"
 
@@ -25,12 +26,17 @@ def samples(text_pdf: bytes) -> dict[str, bytes]:
     """A valid file per format that is not plain text."""
     chat = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}
     lines = json.dumps(chat).encode()
-    return {".pdf": text_pdf, ".jsonl": lines, ".ndjson": lines, **_archives(), **_data()}
+    return {".pdf": text_pdf, ".jsonl": lines, ".ndjson": lines, **_archives(), **_data(), **_office()}
 
 
 def _data() -> dict[str, bytes]:
     xml = dict.fromkeys((".xml", ".dbk", ".tei", ".rss", ".atom"), b"<p>A state <b>of fixed size</b></p>")
     return {".json": b'{"name": "state"}', ".csv": b"a,b\n1,2\n", ".tsv": b"a\tb\n1\t2\n", **xml}
+
+
+def _office() -> dict[str, bytes]:
+    page = b"<html><body>A state of fixed size</body></html>"
+    return {".html": page, ".htm": page, ".xhtml": page, ".epub": epub({"a": "A state of fixed size"})}
 
 
 def _archives() -> dict[str, bytes]:

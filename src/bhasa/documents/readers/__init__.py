@@ -49,6 +49,12 @@ READERS: dict[str, Format] = {
     ".csv": Format("text/csv", "bhasa.documents.readers.delimited"),
     ".tsv": Format("text/tab-separated-values", "bhasa.documents.readers.delimited"),
 }
+HYPERTEXT = "bhasa.documents.readers.hypertext"
+READERS |= {
+    **dict.fromkeys((".html", ".htm"), Format("text/html", HYPERTEXT)),
+    ".xhtml": Format("application/xhtml+xml", HYPERTEXT),
+    ".epub": Format("application/epub+zip", "bhasa.documents.readers.epub"),
+}
 ARCHIVES = "bhasa.documents.readers.archives"
 READERS |= {
     ".zip": Format("application/zip", ARCHIVES),

@@ -7,33 +7,39 @@ servers that said otherwise. The declared encoding comes next, and a guess where
 from __future__ import annotations
 
 import codecs
+from encodings import aliases, normalize_encoding
 
 from bhasa.documents.readers.plain import MARKS, decode
 
+SEVEN_BIT = {"iso2022_jp", "iso2022_kr", "hz"}  # look like ASCII, so only a declaration tells
 # What browsers read where a label is declared (WHATWG Encoding Standard, section 4.2): the larger encoding
 # that pages with this label are in.
 BROWSERS_READ = {
-    "ascii": "cp1252",
-    "iso8859-1": "cp1252",
-    "iso8859-9": "cp1254",
-    "iso8859-11": "cp874",
-    "tis-620": "cp874",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "big5": "big5hkscs",
-    "shift_jis": "cp932",
-    "euc_kr": "cp949",
+    **{
+        "ascii": "cp1252",
+        "latin_1": "cp1252",
+        "iso8859_9": "cp1254",
+        "iso8859_11": "cp874",
+        "tis_620": "cp874",
+    },
+    **{"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "euc_kr": "cp949"},
 }
-# Seven bits that look like ASCII: only a declaration tells.
-STATEFUL = {"iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_3", "iso2022_kr", "hz"}
-UNSAFE = {"utf-7", "unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined", "utf-8", "utf-8-sig"}
+ENCODINGS = {
+    *SEVEN_BIT,
+    *BROWSERS_READ.values(),
+    *("koi8_r", "koi8_u", "mac_roman", "mac_cyrillic", "euc_jp", "johab", "cp437", "cp850", "cp866"),
+    *(f"iso8859_{number}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
+    *(f"cp{number}" for number in range(1250, 1259)),
+}
+for encoding in ENCODINGS:
+    codecs.lookup(encoding)  # loads it: later no file can be opened
 MAX_DAMAGE = 0.001  # of the characters; more than that is another encoding
 
 
 def decode_declared(content: bytes, label: str | None) -> tuple[str, str]:
     """The text and the encoding it was in; raises `Refused` where no encoding fits."""
     declared = _codec(label)
-    if declared in STATEFUL and content.isascii():
+    if declared in SEVEN_BIT and content.isascii():
         return content.decode(declared, "replace"), declared
     if any(content.startswith(mark) for mark, _ in MARKS):
         return decode(content)
@@ -49,11 +55,8 @@ def decode_declared(content: bytes, label: str | None) -> tuple[str, str]:
 
 
 def _codec(label: str | None) -> str | None:
-    """Python's name of a declared encoding; None for what it does not know or what is none of text."""
-    try:
-        info = codecs.lookup((label or "").strip()[:40])
-    except (LookupError, ValueError):
-        return None
-    if info.name in UNSAFE or info.name.startswith(("utf-16", "utf-32")) or not info._is_text_encoding:
-        return None
-    return BROWSERS_READ.get(info.name, info.name)
+    """Python's name of a declared encoding; None for one that is not taken on a declaration alone."""
+    name = normalize_encoding((label or "").strip().lower()[:40])
+    name = aliases.aliases.get(name, name)
+    name = BROWSERS_READ.get(name, name)
+    return name if name in ENCODINGS else None

@@ -54,7 +54,9 @@ def _book(package: Zip) -> _Book:
     if len(spine) > MAX_CHAPTERS:
         raise quarantined("EPUB with too many chapters")
     chapters = [
-        _member(place, item.get("href", "")) for item in spine if "nav" not in item.get("properties", "").split()
+        _member(place, item.get("href", ""))
+        for item in spine
+        if "nav" not in item.get("properties", "").split()
     ]
     return _Book(_meta(listed), list(dict.fromkeys(chapters)))
 

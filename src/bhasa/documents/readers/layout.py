@@ -21,7 +21,7 @@ SUPERSCRIPTS = str.maketrans(
 
 
 def raised(text: str) -> str:
-    """Superscript, where Unicode has all of it: powers and the marks of notes are no part of what they follow."""
+    """Superscript, where Unicode has all of it: a power or the mark of a note is no part of a number."""
     return text.translate(SUPERSCRIPTS) if set(text) <= set("0123456789+-") else text
 
 

@@ -20,14 +20,16 @@ HIDDEN = {
     *("script", "style", "template", "noscript", "iframe", "noframes", "noembed", "audio", "video", "canvas"),
     *("select", "datalist", "rp", "desc", "metadata", "defs", "annotation", "annotation-xml"),
 }
-# What these mark is on no screen: MathML beside its own picture, anchors of headings, words for screen readers.
+# Second copies of formulas, anchors that show under the mouse, words for screen readers.
 HIDDEN_CLASSES = {"katex-html", "MathJax_Preview", "headerlink", "sr-only", "visually-hidden"}
 HIDING_STYLE = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden", re.I)
 NOTES = {"footnote", "endnote", "rearnote"}  # `epub:type` of what readers show in a window of its own
 
 # Elements that begin and end a line, and the empty lines around them.
 BLOCKS = {
-    **dict.fromkeys(("p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "blockquote", "hr", "figure", "dl"), 1),
+    **dict.fromkeys(
+        ("p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "blockquote", "hr", "figure", "dl"), 1
+    ),
     **dict.fromkeys(("div", "section", "article", "main", "header", "footer", "nav", "aside", "address"), 0),
     **dict.fromkeys(("body", "form", "fieldset", "legend", "caption", "figcaption", "details", "summary"), 0),
     **dict.fromkeys(("dt", "dd", "center", "hgroup", "dialog", "option", "menu", "dir"), 0),
@@ -135,6 +137,7 @@ class Page:
 
     def change_raised(self, by: int) -> None:
         self._raised += by
+
 
 OPENERS: dict[str, Callable[[Page, dict[str, str]], None]] = {
     "html": Page.open_html,

@@ -179,14 +179,14 @@ def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
 def zip_members(content: bytes, budget: Budget) -> Iterator[Member]:
     if content.count(DIRECTORY_ENTRY) > MAX_DIRECTORY:
         raise quarantined(f"archive of more than {MAX_DIRECTORY:,} members")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        infos = archive.infolist()
-        if sum(info.compress_size for info in infos) > len(content):
-            raise quarantined("archive whose members overlap")
-        for info in infos:
-            budget.take_member()
-            if not info.is_dir():
-                yield _zip_member(archive, info, budget)
+    archive = zipfile.ZipFile(io.BytesIO(content))  # left open, so that members may be read in any order
+    infos = archive.infolist()
+    if sum(info.compress_size for info in infos) > len(content):
+        raise quarantined("archive whose members overlap")
+    for info in infos:
+        budget.take_member()
+        if not info.is_dir():
+            yield _zip_member(archive, info, budget)
 
 
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> Member:

@@ -1,70 +1,49 @@
-"""Members of a zip file, read into memory one by one under limits on what they become.
+"""Parts of a document that is a zip file, such as EPUB, DOCX, ODT and PPTX: read by name into memory.
 
-EPUB, DOCX, ODT and PPTX are zip files. The sizes that a zip file states may be lies, so what is counted is
-what comes out, over all reads. Nothing is extracted to disk.
+Under the limits that hold for archives. Nothing is extracted to disk.
 """
 
 from __future__ import annotations
 
-import io
-import lzma
-import struct
-import zipfile
-import zlib
+import encodings.cp437  # noqa: F401  # of names; later no file can be opened
 
-from bhasa.documents.records import quarantined
+from bhasa.documents.readers.unpacking import Budget, zip_members
+from bhasa.documents.records import Refused, quarantined
 
-MAX_MEMBERS = 50_000
-MAX_MEMBER_BYTES = 256 << 20
-MAX_TOTAL_BYTES = 512 << 20
-MAX_RATIO = 200  # of all bytes that came out to the size of the file; text takes a tenth, blank tables a hundredth
-RATIO_FROM_BYTES = 8 << 20  # what a small file becomes does no harm
-MEMBER_RECORD = b"PK\x01\x02"  # begins the directory's record of a member
-
-# What zipfile and its decompressors raise on damaged files, found by mutating some.
-DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
-    *(ValueError, IndexError, OverflowError, RuntimeError),  # NotImplementedError is a RuntimeError
-)
+OLD_OFFICE_FILE = bytes.fromhex("d0cf11e0a1b11ae1")  # also what holds a DOCX that has a password
 
 
 class Zip:
-    """Names are looked up without regard to case and the kind of slash, as the office formats ask for."""
+    """Names are looked up without regard to case and the kind of slash, as office formats ask for."""
 
-    def __init__(self, content: bytes, *, max_members: int = MAX_MEMBERS) -> None:
-        # Counted before zipfile makes an object of each.
-        if content.count(MEMBER_RECORD) > max_members:
-            raise quarantined("zip file with too many members")
+    def __init__(self, content: bytes) -> None:
+        if content.startswith(OLD_OFFICE_FILE):
+            raise quarantined("office file that is encrypted or of the old binary kind")
         try:
-            self._archive = zipfile.ZipFile(io.BytesIO(content))
-        except DAMAGE:
-            raise quarantined("broken zip file") from None
-        self.members = [info for info in self._archive.infolist() if not info.is_dir()]
-        """In the order of the directory; two may have one name."""
-        self._by_name = {_key(info.filename): info for info in self.members}
-        self._allowed = min(MAX_TOTAL_BYTES, max(MAX_RATIO * len(content), RATIO_FROM_BYTES))
+            members = list(zip_members(content, Budget(len(content))))
+        except (Refused, MemoryError):
+            raise
+        except Exception as error:  # any fault of the library is of this file alone
+            raise quarantined(f"broken zip file ({type(error).__name__})") from None
+        self._members = {_key(member.name): member for member in members}
 
     def __contains__(self, name: str) -> bool:
-        return _key(name) in self._by_name
+        return _key(name) in self._members
 
     def read(self, name: str) -> bytes:
-        if name not in self:
-            raise quarantined("zip file without a part that it needs")
-        return self.read_member(self._by_name[_key(name)])
-
-    def read_member(self, info: zipfile.ZipInfo) -> bytes:
-        if info.flag_bits & 1:
-            raise quarantined("encrypted zip file")
-        limit = min(MAX_MEMBER_BYTES, self._allowed)
+        member = self._members.get(_key(name))
+        if member is None:
+            raise quarantined("document without a part that it needs")
+        if member.refusal:
+            raise quarantined(member.refusal.reason)
         try:
-            with self._archive.open(info) as member:
-                content = member.read(limit + 1)
-        except DAMAGE:
-            raise quarantined("broken zip file") from None
-        if len(content) > limit:
-            raise quarantined("zip file that grows beyond its limits")
-        self._allowed -= len(content)
-        return content
+            return member.read()
+        except Refused as refused:
+            raise quarantined(refused.reason) from None
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise quarantined(f"broken zip file ({type(error).__name__})") from None
 
 
 def _key(name: str) -> str:
