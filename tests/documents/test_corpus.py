@@ -1,9 +1,10 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,11 +17,14 @@ from bhasa.documents import prepare
 from bhasa.documents.accounts import Account, Accounts
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.corpus import Corpus
+from bhasa.documents.reading import open_task, read_all
 from bhasa.documents.records import Outcome
 from bhasa.documents.report import make_report
 from bhasa.documents.source_configs import FolderConfig
 from bhasa.documents.sources import open_source
 from bhasa.documents.sources.files import InputFile
+from bhasa.documents.wire import Job, Result
+from bhasa.documents.worker import results
 
 SOURCES = [{"kind": "folder", "path": "raw"}]
 CHAT = json.dumps({"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]})
@@ -41,8 +45,22 @@ def opened(**values: object) -> Iterator[Corpus]:
         yield corpus
 
 
+class InThisProcess:
+    """An executor for tests of what comes after it."""
+
+    def __init__(self, config: IngestConfig) -> None:
+        self.config = config
+
+    def map(self, batches: Iterable[Sequence[Job]]) -> Iterator[Iterator[Result | None]]:
+        for batch in batches:
+            yield chain.from_iterable((*results(job, self.config), None) for job in batch)
+
+
 def add_all(corpus: Corpus, *files: InputFile) -> list[Account]:
-    return [corpus.add(file, "raw") for file in files]
+    tasks = (open_task(file, 0, "raw") for file in files)
+    return [
+        corpus.add(task.partition, found) for task, found in read_all(tasks, InThisProcess(corpus.config))
+    ]
 
 
 def documents_of(corpus: Corpus) -> list[Document]:
@@ -80,7 +98,7 @@ def test_each_outcome() -> None:
 
 def test_many_broken_parts_are_counted_and_some_named() -> None:
     with opened() as corpus:
-        account = corpus.add(file("raw/a.jsonl", CHAT + "\n{" * 100), "raw")
+        (account,) = add_all(corpus, file("raw/a.jsonl", CHAT + "\n{" * 100))
     assert account.details[:2] == ("line 2: not JSON", "line 3: not JSON")
     assert account.details[20:] == ("80 more",)
 
@@ -97,7 +115,7 @@ def test_a_text_that_no_row_can_hold_is_quarantined(monkeypatch: pytest.MonkeyPa
 
 def test_a_document_says_what_it_is() -> None:
     with opened() as corpus:
-        corpus.add(file("raw/a.py", "x = 'caf\u00e9'"), "raw")
+        add_all(corpus, file("raw/a.py", "x = 'caf\u00e9'"))
         (document,) = documents_of(corpus)
     assert document.text == "x = 'caf\u00e9'\n"
     assert (document.source, document.language, document.media_type) == (
@@ -113,7 +131,7 @@ def test_a_document_says_what_it_is() -> None:
 def add_modules(corpus: Corpus) -> None:
     for n in range(40):
         code = f'def f{n}(x):\n    """Return the number {n} in a roundabout way."""\n'
-        corpus.add(file(f"raw/m{n}.py", code), "raw")
+        add_all(corpus, file(f"raw/m{n}.py", code))
     corpus.make_pairs()
 
 
@@ -137,7 +155,7 @@ def test_pairs_are_on_their_documents_side_and_the_cap_holds() -> None:
 
 def test_conversations_in_files_are_kept_whatever_the_cap() -> None:
     with opened(chat={"max_pairs": 0}) as corpus:
-        corpus.add(file("raw/a.jsonl", CHAT), "raw")
+        add_all(corpus, file("raw/a.jsonl", CHAT))
         corpus.make_pairs()
         assert sum(corpus.count_conversations().values()) == 1
 
@@ -151,14 +169,14 @@ def test_a_pair_that_a_file_has_too_counts_once_and_stays_the_files() -> None:
         for pair in pairs
     ]
     with opened(chat={"max_pairs": 0}) as corpus:
-        corpus.add(file("raw/talk.jsonl", "\n".join(lines)), "raw")
+        add_all(corpus, file("raw/talk.jsonl", "\n".join(lines)))
         add_modules(corpus)
         assert {c.id for split in SPLITS for c in corpus.conversations(split)} == {c.id for c in pairs}
 
 
 def test_the_spool_is_gone_after_the_block(tmp_path: Path) -> None:
     with Corpus(config(), tmp_path / "spool") as corpus:
-        corpus.add(file("raw/a.txt", "a text"), "raw")
+        add_all(corpus, file("raw/a.txt", "a text"))
         assert (tmp_path / "spool").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -186,7 +204,7 @@ def test_every_file_has_exactly_one_outcome(tree: dict[str, bytes]) -> None:
             accounts = []
             with Accounts(listed) as accounted:
                 for partition in open_source(source, max_file_bytes=len(CHAT)).partitions():
-                    accounts.append(corpus.add(partition, "raw"))
+                    accounts += add_all(corpus, partition)
                     accounted.add(0, accounts[-1])
             report = make_report([source], accounted, corpus.count_documents(), corpus.count_conversations())
             documents = documents_of(corpus)

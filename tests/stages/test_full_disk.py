@@ -28,7 +28,13 @@ PRESETS = {
     "training": "context_length: 32\ntokens_per_step: 64\ntokens: 128\nlearning_rate: 0.01\n",
 }
 STAGES = {
-    "ingest": {"raw": "data/raw", "documents": "documents", "chat": "chat", "accounts": "accounts.parquet"},
+    "ingest": {
+        "hardware": "hardware.yaml",
+        "raw": "data/raw",
+        "documents": "documents",
+        "chat": "chat",
+        "accounts": "accounts.parquet",
+    },
     "tokenize": {"documents": "documents", "chat": "chat", "tokenizer": "tokenizer", "tokens": "tokens"},
     "pretrain": {
         **{name: f"{name}.yaml" for name in PRESETS},

@@ -18,6 +18,7 @@ from bhasa.stages import ingest
 from bhasa.tracking import NullTracker
 
 SHIPPED = Path(__file__).parents[2] / "data" / "raw"
+CPU = Path(__file__).parents[2] / "pipeline" / "hardware" / "cpu.yaml"
 SHIPPED_NAMES = (
     "README.md",
     "leaky_integrator.c",
@@ -47,6 +48,8 @@ def run(*sources: dict[str, object]) -> dict[str, float]:
     config = IngestConfig.parse({"sources": list(sources)}, "params.yaml: ingest")
     return ingest.run(
         config,
+        executor="processes",
+        workers=2,
         raw=[Path("data/raw")],
         documents=Path("out/documents"),
         chat=Path("out/chat"),
@@ -240,7 +243,13 @@ def test_the_command_reads_params_and_writes_all_three(raw: Path, monkeypatch: p
     monkeypatch.setattr("bhasa.stages.tracked", lambda stage, params: nullcontext(NullTracker()))
     app = Typer()
     app.command()(ingest.command)
-    paths = {"params": "params.yaml", "raw": "data/raw", "documents": "d", "chat": "c"}
+    paths = {
+        "params": "params.yaml",
+        "hardware": str(CPU),
+        "raw": "data/raw",
+        "documents": "d",
+        "chat": "c",
+    }
     paths |= {"accounts": "a.parquet", "report": "r.json"}
     options = [part for name, path in paths.items() for part in (f"--{name}", path)]
     result = CliRunner().invoke(app, options, catch_exceptions=False)

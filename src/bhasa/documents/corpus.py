@@ -8,7 +8,7 @@ the document itself unless the record names one. `drop_near_duplicates` comes af
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -17,19 +17,18 @@ from bhasa.dataset import Document
 from bhasa.documents.accounts import Account
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.leaving_out import leave_out
-from bhasa.documents.prepare import prepare
 from bhasa.documents.questions import ask
 from bhasa.documents.records import (
     Conversation,
     Outcome,
     Partition,
     Preference,
-    Record,
     Refused,
     skipped,
 )
 from bhasa.documents.splits import split_of
 from bhasa.documents.spool import Spool
+from bhasa.documents.wire import Result
 from bhasa.progress import progress
 
 MAX_DETAILS = 20  # of one account
@@ -48,13 +47,13 @@ class Corpus:
     def __exit__(self, *_: object) -> None:
         self._spool.__exit__()
 
-    def add(self, partition: Partition, domain: str) -> Account:
+    def add(self, partition: Partition, results: Iterable[Result]) -> Account:
         kept, same_as = False, ""
         whole = skipped("nothing in it")
         parts: list[str] = []
         more = 0
-        for record in partition.records():
-            found = record if isinstance(record, Refused) else self._keep(record, partition, domain)
+        for result in results:
+            found = self._keep(result)
             if found is None:
                 kept = True
             elif isinstance(found, str):
@@ -109,16 +108,17 @@ class Corpus:
                 bar.advance(1)
         self._spool.drop_made(self.config.chat.max_pairs)
 
-    def _keep(self, record: Record, partition: Partition, domain: str) -> Refused | str | None:
+    def _keep(self, result: Result) -> Refused | str | None:
         """None when it is new; else why it is not wanted, or the name of what it equals."""
-        if isinstance(record, Conversation):
-            return None if self._spool.add_conversation(record, record.id) else "earlier conversations"
-        if isinstance(record, Preference):
-            return None if self._spool.add_preference(record) else "earlier preferences"
-        prepared = prepare(record, partition, domain, self.config)
-        if isinstance(prepared, Refused):
-            return prepared
-        return self._spool.add(prepared.document, prepared.signature)
+        match result.found:
+            case Refused() as refusal:
+                return refusal
+            case Conversation() as record:
+                return None if self._spool.add_conversation(record, record.id) else "earlier conversations"
+            case Preference() as record:
+                return None if self._spool.add_preference(record) else "earlier preferences"
+            case prepared:
+                return self._spool.add(prepared.document, prepared.signature)
 
 
 def _account(

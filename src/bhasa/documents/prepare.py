@@ -14,7 +14,7 @@ from bhasa.dataset import Document
 from bhasa.documents.cleaning import clean
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.minhash import signature
-from bhasa.documents.records import Partition, Refused, Text, quarantined, skipped
+from bhasa.documents.records import Origin, Refused, Text, quarantined, skipped
 
 MAX_TEXT_BYTES = 900_000_000  # what the spool holds in one row
 
@@ -28,7 +28,7 @@ class Prepared:
     """What near duplicates are found by; empty where it has none."""
 
 
-def prepare(text: Text, partition: Partition, domain: str, config: IngestConfig) -> Prepared | Refused:
+def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) -> Prepared | Refused:
     cleaned = clean(text.text)
     if len(cleaned) < config.min_characters:
         return skipped("shorter than min_characters")

@@ -1,16 +1,15 @@
 """The vocabulary of ingest: partitions of a source, the records in them, and why one may be refused.
 
-A partition is what one account is given of: a file, or a row of a data set. It yields its records lazily, and
-a `Refused` for each part, or for the whole, that cannot be taken: skipped when it is readable but not wanted,
-quarantined when it is wanted but cannot be read, filtered when its text is not good enough. A reason is one
-of a small set of phrases, so that reports can count by it; it never holds a path or an address.
+A partition is what one account is given of: a file, or a row of a data set. Its reader yields records lazily,
+and a `Refused` for each part, or for the whole, that cannot be taken: skipped when it is readable but not
+wanted, quarantined when it is wanted but cannot be read, filtered when its text is not good enough. A reason
+is one of a small set of phrases, so that reports can count by it; it never holds a path or an address.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -99,14 +98,12 @@ def _digest(value: object) -> str:
 Record = Text | Conversation | Preference
 
 
-class Partition(Protocol):
+class Origin(Protocol):
+    """What is known of a text before it is read."""
+
     @property
     def name(self) -> str:
         """Unique in its source, whose name it begins with: `raw/notes.md`. Valid UTF-8, never absolute."""
-
-    @property
-    def size(self) -> int:
-        """In bytes, for reports and the progress."""
 
     @property
     def media_type(self) -> str: ...
@@ -115,5 +112,17 @@ class Partition(Protocol):
     def language(self) -> str:
         """Programming language, or `und` where nothing tells which language the text is in."""
 
-    def records(self) -> Iterator[Record | Refused]:
-        """Each time anew; raises nothing on account of the content."""
+
+class Partition(Origin, Protocol):
+    """What ingest is handed by a source, in this process; its records are found in another one."""
+
+    @property
+    def size(self) -> int:
+        """In bytes, for reports and the progress."""
+
+    @property
+    def module(self) -> str:
+        """Where `read(content, name)` is, which finds the records in the content."""
+
+    def content(self) -> bytes:
+        """Each time anew; raises `Refused`, and nothing else, where it cannot be had or is not wanted."""

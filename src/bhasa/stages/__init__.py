@@ -41,6 +41,15 @@ def read_init_from(params: Path) -> Path | None:
     return None if folder is None else Path(folder)
 
 
+def read_data_executor(hardware: Path) -> tuple[str, int]:
+    """What a hardware profile reads the corpus with: the kind of executor, and how many workers."""
+    from bhasa.hardware import HardwareProfile
+
+    profile = HardwareProfile.load(hardware)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return profile.data_executor, profile.data_workers or usable
+
+
 def run_folders(stage: str) -> Path:
     """Where a stage has the state of unfinished runs: in the main workspace, also for a queued experiment."""
     return Path(os.environ.get("DVC_ROOT", ".")) / ".bhasa" / "ckpt" / stage

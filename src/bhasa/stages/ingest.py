@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from bhasa.documents.accounts import Accounts
     from bhasa.documents.config import IngestConfig
     from bhasa.documents.corpus import Corpus
+    from bhasa.documents.executors import Executor
     from bhasa.tracking import Tracker
 
 
 def command(
     params: Annotated[Path, typer.Option(help="File with the section `ingest`.")],
+    hardware: Annotated[Path, typer.Option(help="Hardware profile: how many files to read at a time.")],
     raw: Annotated[list[Path], typer.Option(help="Folder or file that sources may read; repeat for more.")],
     documents: Annotated[Path, typer.Option(help="Folder to write: Parquet files per split.")],
     chat: Annotated[Path, typer.Option(help="Folder to write: JSON lines of conversations per split.")],
@@ -30,12 +32,15 @@ def command(
 ) -> None:
     """Read, clean, de-duplicate and split the user's files and the Python library."""
     from bhasa.documents.config import IngestConfig
-    from bhasa.stages import tracked
+    from bhasa.stages import read_data_executor, tracked
 
     config = IngestConfig.load(params, "ingest")
+    executor, workers = read_data_executor(hardware)
     with tracked("ingest", params) as tracker:
         run(
             config,
+            executor=executor,
+            workers=workers,
             raw=raw,
             documents=documents,
             chat=chat,
@@ -48,6 +53,8 @@ def command(
 def run(
     config: IngestConfig,
     *,
+    executor: str,
+    workers: int,
     raw: Sequence[Path],
     documents: Path,
     chat: Path,
@@ -62,6 +69,7 @@ def run(
     from bhasa.dataset import SPLITS
     from bhasa.documents.accounts import Accounts
     from bhasa.documents.corpus import Corpus
+    from bhasa.documents.executors import open_executor
     from bhasa.documents.report import make_report
     from bhasa.documents.tables import write_conversations, write_documents, write_preferences
     from bhasa.journal import publish, require_space, write_json
@@ -76,8 +84,8 @@ def run(
         chat_draft.mkdir()
         # In the draft, so on the disk that must hold the documents too, and gone whenever the draft is.
         with Corpus(config, documents_draft / "spool.sqlite") as corpus:
-            with Accounts(accounts_draft) as accounted:
-                _read_all(config, corpus, accounted)
+            with Accounts(accounts_draft) as accounted, open_executor(executor, workers, config) as opened:
+                _read_all(config, opened, corpus, accounted)
             corpus.drop_near_duplicates()
             corpus.make_pairs()
             sizes, conversations = corpus.count_documents(), corpus.count_conversations()
@@ -96,16 +104,22 @@ def run(
     return dict(metrics)
 
 
-def _read_all(config: IngestConfig, corpus: Corpus, accounts: Accounts) -> None:
+def _read_all(config: IngestConfig, executor: Executor, corpus: Corpus, accounts: Accounts) -> None:
+    from bhasa.documents.reading import open_task, read_all
     from bhasa.documents.sources import open_source
     from bhasa.progress import progress
 
     sources = [open_source(source, max_file_bytes=config.max_file_bytes) for source in config.sources]
+    domains = [source.domain for source in config.sources]
+    tasks = (
+        open_task(partition, place, domain)
+        for place, (source, domain) in enumerate(zip(sources, domains, strict=True))
+        for partition in source.partitions()
+    )
     with progress("reading files", sum(source.size for source in sources) / 1e3, "kB") as bar:
-        for place, (source, source_config) in enumerate(zip(sources, config.sources, strict=True)):
-            for partition in source.partitions():
-                accounts.add(place, corpus.add(partition, source_config.domain))
-                bar.advance(partition.size / 1e3)
+        for task, results in read_all(tasks, executor):
+            accounts.add(task.place, corpus.add(task.partition, results))
+            bar.advance(task.partition.size / 1e3)
 
 
 def _check_watched(config: IngestConfig, raw: Sequence[Path]) -> None:

@@ -14,8 +14,12 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bhasa.documents.config import IngestConfig
 from bhasa.documents.readers import PLAIN, READERS, SOURCE_CODE
 from bhasa.documents.records import Refused, Text
+from bhasa.documents.wire import Job, pack_result
+from bhasa.documents.worker import results
+from bhasa.documents.workers import Processes
 from tests.documents.readers.office_files import epub
 
 TEXT = "A state of fixed size remembers what matters.\n"
@@ -71,6 +75,21 @@ def test_reads_a_valid_file_the_same_way_each_time(suffix: str, samples: dict[st
     assert not any(isinstance(record, Refused) for record in records)
     assert all(r.text.strip() and json.dumps(r.meta) for r in records if isinstance(r, Text))
     assert list(reader.read(content, "file" + suffix)) == records
+
+
+def test_reads_in_the_sandbox_what_it_reads_outside(samples: dict[str, bytes]) -> None:
+    """Else it imports something when a file needs it, or opens something."""
+    values = {"sources": [{"kind": "folder", "path": "raw"}], "min_characters": 1}
+    config = IngestConfig.parse(values, "test")
+    suffixes = {reader.module: suffix for suffix, reader in READERS.items()}
+    jobs = [
+        Job("file" + suffix, "", "und", "raw", module, samples.get(suffix, TEXT.encode()))
+        for module, suffix in suffixes.items()
+    ]
+    with Processes(config, 1) as processes:
+        inside = [result for found in processes.map([jobs]) for result in found if result]
+    outside = [result for job in jobs for result in results(job, config)]
+    assert list(map(pack_result, inside)) == list(map(pack_result, outside))
 
 
 @pytest.mark.parametrize("suffix", {reader.module: suffix for suffix, reader in READERS.items()}.values())

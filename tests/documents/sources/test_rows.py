@@ -10,34 +10,26 @@ import pytest
 from bhasa.dataset import SPLITS
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.corpus import Corpus
+from bhasa.documents.reading import open_task
 from bhasa.documents.records import Conversation, Record, Refused, Text, quarantined
 from bhasa.documents.sources import SOURCES
+from bhasa.documents.sources.rows import Row
+from bhasa.documents.wire import Job
+from bhasa.documents.worker import results
 from bhasa.stages import ingest
 from bhasa.tracking import NullTracker
 
 
-@dataclass(frozen=True)
-class Row:
-    number: int
-    values: dict[str, str]
-    media_type: str = "text/plain"
-    size: int = 0
-
-    @property
-    def name(self) -> str:
-        return f"rows/m{self.number}"
-
-    @property
-    def language(self) -> str:
-        return self.values.get("language", "und")
-
-    def records(self) -> Iterator[Record | Refused]:
-        if "question" in self.values:
-            yield Conversation((("user", self.values["question"]), ("assistant", self.values["answer"])))
-        elif "text" in self.values:
-            yield Text(self.values["text"], group=self.values.get("book", ""))
-        else:
-            yield quarantined("a row without a text")
+def row(number: int, values: dict[str, str]) -> Row:
+    if "question" in values:
+        record: Record | Refused = Conversation(
+            (("user", values["question"]), ("assistant", values["answer"]))
+        )
+    elif "text" in values:
+        record = Text(values["text"], group=values.get("book", ""))
+    else:
+        record = quarantined("a row without a text")
+    return Row(f"rows/m{number}", [record], language=values.get("language", "und"))
 
 
 @dataclass
@@ -47,9 +39,9 @@ class Rows:
     size = 0
 
     def partitions(self) -> Iterator[Row]:
-        for number, row in enumerate(self.rows):
+        for number, values in enumerate(self.rows):
             self.read.append(number)
-            yield Row(number, row)
+            yield row(number, values)
 
 
 def test_rows_become_documents_and_conversations_like_files(
@@ -61,6 +53,8 @@ def test_rows_become_documents_and_conversations_like_files(
     monkeypatch.setitem(SOURCES, "python-library", lambda config, max_file_bytes: source)
     metrics = ingest.run(
         IngestConfig.parse({"sources": [{"kind": "python-library", "max_bytes": 10_000}]}, "test"),
+        executor="processes",
+        workers=2,
         raw=[],
         documents=Path("documents"),
         chat=Path("chat"),
@@ -94,8 +88,10 @@ def test_records_of_one_group_are_in_one_split(named: bool, tmp_path: Path) -> N
         for n in range(64)
     ]
     with Corpus(config, tmp_path / "spool") as corpus:
-        for row in Rows(rows).partitions():
-            corpus.add(row, "raw")
+        for partition in Rows(rows).partitions():
+            task = open_task(partition, 0, "rows")
+            assert isinstance(task.job, Job)
+            corpus.add(partition, results(task.job, config))
         corpus.make_pairs()
         splits = {document.source: split for split in SPLITS for document in corpus.documents(split)}
         pairs = {

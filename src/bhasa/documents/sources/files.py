@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from bhasa.documents.readers import READERS, Format
-from bhasa.documents.records import Record, Refused, skipped
+from bhasa.documents.records import Refused, skipped
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class InputFile:
     def language(self) -> str:
         return self._format.language if self._format else "und"
 
-    def records(self) -> Iterator[Record | Refused]:
+    @property
+    def module(self) -> str:
+        return self._format.module if self._format else ""
+
+    def content(self) -> bytes:
         if self._format is None:
-            yield self.refusal or skipped(f"unsupported format {self._suffix}")
-            return
-        try:
-            yield from self._format.read(self.read(), self.name)
-        except Refused as refusal:
-            yield refusal
+            raise self.refusal or skipped(f"unsupported format {self._suffix}")
+        return self.read()
 
     @property
     def _format(self) -> Format | None:
