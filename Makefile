@@ -5,6 +5,8 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS = 1
 # As in cli.py: tests that share the cores with other work are several times faster.
 export GOMP_SPINCOUNT = 2000
+# A process for each core, up to four; a file's tests stay together, since they share what is slow to make.
+PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: repro repository reset test test-all sanitize setup lock ui clean
 .DEFAULT_GOAL := repro
@@ -28,10 +30,10 @@ test: setup  ## lint, types and the quick tests: minutes
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: test  ## the slow tests too: pipelines in clean clones, benchmarks, kills
-	pytest -m slow
+	$(PYTEST) -m slow
 
 setup: .venv/installed  ## only the environment
 
