@@ -5,10 +5,13 @@ import gzip
 import io
 import json
 import lzma
+import subprocess
+import sys
 import tarfile
 import zipfile
 from contextlib import suppress
 
+import pandas as pd
 import pytest
 import zstandard
 from hypothesis import given
@@ -22,6 +25,7 @@ from bhasa.documents.worker import results
 from bhasa.documents.workers import Processes
 from tests.documents.readers.office_files import epub
 
+WITH_A_PROCESS = {".pdf"}  # of their own to read in
 TEXT = "A state of fixed size remembers what matters.\n"
 
 
@@ -34,8 +38,20 @@ def samples(text_pdf: bytes) -> dict[str, bytes]:
 
 
 def _data() -> dict[str, bytes]:
-    xml = dict.fromkeys((".xml", ".dbk", ".tei", ".rss", ".atom"), b"<p>A state <b>of fixed size</b></p>")
-    return {".json": b'{"name": "state"}', ".csv": b"a,b\n1,2\n", ".tsv": b"a\tb\n1\t2\n", **xml}
+    xml = b"<?xml version='1.0' encoding='windows-1251'?><p>A state <b>of fixed size</b></p>"
+    when = pd.Timestamp("2024-01-31 12:00", tz="Europe/Berlin")
+    frame = pd.DataFrame({"word": ["state", None], "share": [0.5, None], "when": [when, when]})
+    parquet, excel = io.BytesIO(), io.BytesIO()
+    frame.to_parquet(parquet)
+    frame.assign(when=when.date()).to_excel(excel)
+    return {
+        ".json": b'{"name": "state"}',
+        ".csv": b"a,b\n1,2\n",
+        ".tsv": b"a\tb\n1\t2\n",
+        ".parquet": parquet.getvalue(),
+        **dict.fromkeys((".xlsx", ".xlsm"), excel.getvalue()),
+        **dict.fromkeys((".xml", ".dbk", ".tei", ".rss", ".atom"), xml),
+    }
 
 
 def _office() -> dict[str, bytes]:
@@ -97,6 +113,33 @@ def test_reads_in_the_sandbox_what_it_reads_outside(samples: dict[str, bytes]) -
 def test_reads_or_refuses_any_bytes(suffix: str, content: bytes) -> None:
     with suppress(Refused):
         assert list(READERS[suffix].read(content, "file" + suffix))
+
+
+WITHOUT_FILES = """
+import json, resource, sys
+from importlib import import_module
+from bhasa.documents.readers import READERS
+from bhasa.documents.records import Refused
+given = {suffix: bytes.fromhex(content) for suffix, content in json.load(sys.stdin).items()}
+for suffix in given:
+    import_module(READERS[suffix].module)
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+found = {suffix: [repr(r) for r in READERS[suffix].read(given[suffix], "file" + suffix)] for suffix in given}
+json.dump(found, sys.stdout)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of descriptors")
+def test_no_reader_needs_a_file_once_it_is_imported(samples: dict[str, bytes]) -> None:
+    given = {suffix: content for suffix, content in samples.items() if suffix not in WITH_A_PROCESS}
+    sent = json.dumps({suffix: content.hex() for suffix, content in given.items()})
+    child = [sys.executable, "-c", WITHOUT_FILES]
+    done = subprocess.run(child, input=sent, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == {
+        suffix: [repr(record) for record in READERS[suffix].read(content, "file" + suffix)]
+        for suffix, content in given.items()
+    }
 
 
 def test_every_suffix_belongs_to_one_language() -> None:

@@ -38,16 +38,18 @@ READERS: dict[str, Format] = {
     ".markdown": Format("text/markdown", PLAIN),
     ".rst": Format("text/x-rst", PLAIN),
     ".pdf": Format("application/pdf", "bhasa.documents.readers.pdf"),
-    ".jsonl": Format("application/jsonl", "bhasa.documents.readers.json_lines"),
-    ".ndjson": Format("application/jsonl", "bhasa.documents.readers.json_lines"),
+    **dict.fromkeys((".jsonl", ".ndjson"), Format("application/jsonl", "bhasa.documents.readers.json_lines")),
     ".json": Format("application/json", "bhasa.documents.readers.json_file"),
-    ".xml": Format("application/xml", "bhasa.documents.readers.xml_file"),
-    ".dbk": Format("application/xml", "bhasa.documents.readers.xml_file"),
-    ".tei": Format("application/xml", "bhasa.documents.readers.xml_file"),
-    ".rss": Format("application/xml", "bhasa.documents.readers.xml_file"),
-    ".atom": Format("application/xml", "bhasa.documents.readers.xml_file"),
+    **dict.fromkeys(
+        (".xml", ".dbk", ".tei", ".rss", ".atom"),
+        Format("application/xml", "bhasa.documents.readers.xml_file"),
+    ),
     ".csv": Format("text/csv", "bhasa.documents.readers.delimited"),
     ".tsv": Format("text/tab-separated-values", "bhasa.documents.readers.delimited"),
+    **dict.fromkeys(
+        (".xlsx", ".xlsm"), Format("application/vnd.ms-excel", "bhasa.documents.readers.spreadsheet")
+    ),
+    ".parquet": Format("application/vnd.apache.parquet", "bhasa.documents.readers.parquet_file"),
 }
 HYPERTEXT = "bhasa.documents.readers.hypertext"
 READERS |= {

@@ -22,8 +22,9 @@ ONE_LINE = str.maketrans("\t\r\n", "   ")
 
 
 def read_table(
-    names: Sequence[str], rows: Iterable[Sequence[object]], sheet: str = ""
+    columns: Sequence[object], rows: Iterable[Sequence[object]], sheet: str = ""
 ) -> Iterator[Record | Refused]:
+    names = [shown(column) for column in columns]
     rows = iter(rows)
     sample = list(islice(rows, SAMPLE))
     every = enumerate(chain(sample, rows), start=1)
