@@ -18,6 +18,9 @@ from importlib import import_module
 MEMORY_BYTES, MEMORY_PER_BYTE = 1 << 30, 16
 PROCESSOR_SECONDS, SECONDS_PER_MIB = 60, 2
 
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Of the process: numpy fails where it cannot start its threads, and pyarrow would reserve a GiB at once."""
+
 
 def memory_for(size: int) -> int:
     """Bytes of address space for reading a file of `size` bytes, beyond what the process has before."""

@@ -9,6 +9,7 @@ ahead of the results taken so far is bounded in bytes.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from typing import Self
 from bhasa.documents import wire
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.records import quarantined
-from bhasa.documents.sandbox import seconds_for
+from bhasa.documents.sandbox import ENVIRONMENT, seconds_for
 from bhasa.documents.wire import Job, Message, Result
 from bhasa.documents.worker import NO_MEMORY
 from bhasa.errors import BhasaError
@@ -53,6 +54,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", WORKER_MODULE, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
+                env=os.environ | ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -5,8 +5,6 @@ import gzip
 import io
 import json
 import lzma
-import subprocess
-import sys
 import tarfile
 import zipfile
 from contextlib import suppress
@@ -25,7 +23,6 @@ from bhasa.documents.worker import results
 from bhasa.documents.workers import Processes
 from tests.documents.readers.office_files import epub
 
-WITH_A_PROCESS = {".pdf"}  # of their own to read in
 TEXT = "A state of fixed size remembers what matters.\n"
 
 
@@ -113,33 +110,6 @@ def test_reads_in_the_sandbox_what_it_reads_outside(samples: dict[str, bytes]) -
 def test_reads_or_refuses_any_bytes(suffix: str, content: bytes) -> None:
     with suppress(Refused):
         assert list(READERS[suffix].read(content, "file" + suffix))
-
-
-WITHOUT_FILES = """
-import json, resource, sys
-from importlib import import_module
-from bhasa.documents.readers import READERS
-from bhasa.documents.records import Refused
-given = {suffix: bytes.fromhex(content) for suffix, content in json.load(sys.stdin).items()}
-for suffix in given:
-    import_module(READERS[suffix].module)
-resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-found = {suffix: [repr(r) for r in READERS[suffix].read(given[suffix], "file" + suffix)] for suffix in given}
-json.dump(found, sys.stdout)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of descriptors")
-def test_no_reader_needs_a_file_once_it_is_imported(samples: dict[str, bytes]) -> None:
-    given = {suffix: content for suffix, content in samples.items() if suffix not in WITH_A_PROCESS}
-    sent = json.dumps({suffix: content.hex() for suffix, content in given.items()})
-    child = [sys.executable, "-c", WITHOUT_FILES]
-    done = subprocess.run(child, input=sent, capture_output=True, text=True)
-    assert done.stderr == ""
-    assert json.loads(done.stdout) == {
-        suffix: [repr(record) for record in READERS[suffix].read(content, "file" + suffix)]
-        for suffix, content in given.items()
-    }
 
 
 def test_every_suffix_belongs_to_one_language() -> None:
