@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bhasa.dataset import ROLES, SPLITS
+from bhasa.documents.config import IngestConfig
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
@@ -246,6 +247,17 @@ def test_a_stage_depends_on_no_code_that_it_does_not_reach(name: str) -> None:
     idle = sorted(dep for dep in code_deps(stage) if not any(dep in (path, *path.parents) for path in files))
     listing = "".join(f"\n- {dep.relative_to(ROOT)}" for dep in idle)
     assert not idle, f"remove from dvc.yaml, stages.{name}.deps:{listing}"
+
+
+def test_ingest_runs_again_for_every_key_of_its_section_but_the_mix() -> None:
+    """Which pretrain reads; a key that params.yaml lacks is an error of DVC's."""
+    keys = {f"ingest.{name}" for name in IngestConfig.model_fields}
+    stages = pipeline()
+    assert {"ingest.mix"} == {key for key in stages["pretrain"]["params"] if "ingest" in str(key)}
+    listed = {key for key in stages["ingest"]["params"] if str(key).startswith("ingest")}
+    assert listed == keys - {"ingest.mix"}, "list under stages.ingest.params what IngestConfig has"
+    written = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert {f"ingest.{name}" for name in written["ingest"]} == keys, "write every key into params.yaml"
 
 
 def test_every_exception_exists() -> None:

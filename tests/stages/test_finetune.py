@@ -22,7 +22,7 @@ from bhasa.stages import evaluate, export, finetune
 from bhasa.tokens import bpe
 from bhasa.tokens.chat import render
 from bhasa.tokens.config import TokenizeConfig
-from bhasa.tokens.shards import TokenDocument, write_tokens
+from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 
 TEXTS = [f"def number_{i}(x):\n    return x + {i}\n" * 4 for i in range(40)]

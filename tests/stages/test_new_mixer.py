@@ -22,7 +22,7 @@ from bhasa.model.mixers import MIXERS, MixerKind
 from bhasa.stages import export, pretrain
 from bhasa.tokens import bpe
 from bhasa.tokens.config import TokenizeConfig
-from bhasa.tokens.shards import TokenDocument, write_tokens
+from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
 

@@ -17,7 +17,7 @@ from bhasa.journal import sha256_folder
 from bhasa.stages.tokenize import run
 from bhasa.tokens.config import TokenizeConfig
 from bhasa.tokens.packing import ChatLoader
-from bhasa.tokens.shards import open_split
+from bhasa.tokens.shard_reader import open_split
 from bhasa.tracking import NullTracker
 
 SPLITS = ("train", "validation", "test")
@@ -33,6 +33,9 @@ def documents_of(split: str) -> list[str]:
 def write_parquet(path: Path, texts: list[str]) -> None:
     columns = {
         "id": [hashlib.sha256(text.encode()).hexdigest() for text in texts],
+        "domain": ["raw"] * len(texts),
+        "media_type": ["text/plain"] * len(texts),
+        "language": ["und"] * len(texts),
         "text": texts,
         "bytes": [len(text.encode()) for text in texts],
     }

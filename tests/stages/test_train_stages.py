@@ -16,7 +16,7 @@ from bhasa.stages import finetune, pretrain
 from bhasa.tokens import bpe
 from bhasa.tokens.chat import render
 from bhasa.tokens.config import TokenizeConfig
-from bhasa.tokens.shards import TokenDocument, write_tokens
+from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
 from bhasa.training.run_folder import RunFolder

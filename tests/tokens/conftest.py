@@ -8,7 +8,8 @@ from tokenizers import Tokenizer
 
 from bhasa.tokens import bpe
 from bhasa.tokens.config import TokenizeConfig
-from bhasa.tokens.shards import TokenDocument, TokenSplit, open_split, write_tokens
+from bhasa.tokens.shard_reader import TokenSplit, open_split
+from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 from bhasa.tokens.special import END_OF_TEXT
 
 VOCAB_SIZE = 400
@@ -46,14 +47,18 @@ def make_split(tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     """Open a split of documents of these lengths; each but the special tokens is another number."""
 
     def make(
-        lengths: Sequence[int], masks: Sequence[Sequence[int]] | None = None, shard_tokens: int = 7
+        lengths: Sequence[int],
+        masks: Sequence[Sequence[int]] | None = None,
+        shard_tokens: int = 7,
+        domains: Sequence[str] | None = None,
     ) -> TokenSplit:
         numbers = np.arange(1, sum(lengths) + 1)
         documents, first = [], 0
         for place, length in enumerate(lengths):
             ids = numbers[first : first + length].copy()
             ids[0] = END_OF_TEXT
-            documents.append(TokenDocument(ids, bytes=length, mask=None if masks is None else masks[place]))
+            mask, domain = masks and masks[place], domains[place] if domains else ""
+            documents.append(TokenDocument(ids, length, mask, domain))
             first += length
         folder = tmp_path_factory.mktemp("split") / "tokens"
         write_tokens(

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import pytest
@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhasa.errors import UserError
+from bhasa.randomness import derive
 from bhasa.tokens.loader import IGNORED, Batch, Loader, WindowLoader
 from bhasa.tokens.packing import ChatLoader
-from bhasa.tokens.shards import TokenSplit
+from bhasa.tokens.permutation import permute
+from bhasa.tokens.shard_reader import TokenSplit
 from bhasa.tokens.special import END_OF_TEXT
+from bhasa.tokens.training_rows import DocumentLoader
 
 MakeSplit = Callable[..., TokenSplit]
 
@@ -18,13 +21,18 @@ LENGTHS = [13, 1, 40, 7, 22, 2, 18, 5, 9, 11, 6, 8]
 MASKS = [[0] * (n - n // 2) + [1] * (n // 2) for n in LENGTHS]
 
 
-@pytest.fixture(scope="session", params=["windows", "chat"])
+@pytest.fixture(scope="session", params=["windows", "chat", "documents", "mixed"])
 def make_loader(request: pytest.FixtureRequest, make_split: MakeSplit):
     documents, conversations = make_split(LENGTHS), make_split(LENGTHS, MASKS)
+    several = make_split(LENGTHS, domains=["b", "a", "c", "a"] * 3)
 
     def make(context_length: int, seed: int | None) -> Loader:
         if request.param == "windows":
             return WindowLoader(documents, context_length, seed=seed)
+        if request.param == "documents":
+            return DocumentLoader(documents, context_length, seed=seed)
+        if request.param == "mixed":
+            return WindowLoader(several, context_length, seed=seed)
         return ChatLoader(conversations, context_length, seed=seed)
 
     return make
@@ -33,6 +41,27 @@ def make_loader(request: pytest.FixtureRequest, make_split: MakeSplit):
 @pytest.fixture(scope="session")
 def stream(make_split: MakeSplit) -> TokenSplit:
     return make_split(LENGTHS)
+
+
+def one_by_one(split: TokenSplit, context: int, seed: int, slot: int) -> list[int]:
+    """The row at a slot as its definition says, without arrays."""
+    rows = split.tokens // context
+    epoch, place = divmod(slot, rows)
+    number = int(permute(np.array([place]), rows, seed=derive(seed, "row order", epoch))[0])
+    start = derive(seed, "ring", epoch) % split.tokens + number * context
+    stream = split.read(0, split.tokens).tolist()
+    return [stream[(start + i) % split.tokens] for i in range(context + 1)]
+
+
+@given(st.integers(2, 60), st.integers(0, 2**32), st.integers(1, 9), st.integers(0, 2000))
+@settings(deadline=None, max_examples=60)
+def test_windows_are_those_of_the_definition(
+    stream: TokenSplit, context: int, seed: int, batch_size: int, step: int
+) -> None:
+    batch = WindowLoader(stream, context, seed=seed).batch(step, batch_size)
+    for slot, inputs, targets in zip(count(step * batch_size), batch.inputs, batch.targets, strict=False):
+        expected = one_by_one(stream, context, seed, slot)
+        assert (inputs.tolist(), targets.tolist()) == (expected[:-1], expected[1:])
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -91,7 +120,7 @@ def test_an_epoch_reads_every_row_once_and_the_next_in_another_order(
     rows = loader.rows_per_epoch
     for epoch in range(3):
         drawn = [loader.batch(epoch * rows + i, 1).inputs[0].tolist() for i in range(rows)]
-        expected = [loader.row(epoch, i)[0][:-1].tolist() for i in range(rows)]
+        expected = loader.rows(np.full(rows, epoch), np.arange(rows)).tokens[:, :-1].tolist()
         assert sorted(drawn) == sorted(expected)
 
 
@@ -134,7 +163,7 @@ def test_without_a_seed_windows_follow_each_other(stream: TokenSplit) -> None:
 
 def test_epochs_cut_the_ring_at_different_places(stream: TokenSplit) -> None:
     loader = WindowLoader(stream, 20, seed=3)
-    starts = {loader.row(epoch, 0)[0][1] for epoch in range(8)}
+    starts = set(loader.rows(np.arange(8), np.zeros(8, np.int64)).tokens[:, 1].tolist())
     assert len(starts) > 4
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bhasa.errors import UserError
 from bhasa.tokens.loader import IGNORED
 from bhasa.tokens.packing import ChatLoader, pack
-from bhasa.tokens.shards import TokenSplit
+from bhasa.tokens.shard_reader import TokenSplit
 from bhasa.tokens.special import END_OF_TEXT
 
 MakeSplit = Callable[..., TokenSplit]

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from bhasa.errors import FileError
 from bhasa.journal import sha256_file, sha256_folder
-from bhasa.tokens import shards
-from bhasa.tokens.shards import TokenDocument, TokenSplit, identity, open_split, write_tokens
+from bhasa.tokens import shard_reader
+from bhasa.tokens.shard_reader import TokenSplit, open_split
+from bhasa.tokens.shard_writer import TokenDocument, write_tokens
+from bhasa.tokens.shards import identity
 
 MakeSplit = Callable[..., TokenSplit]
 
@@ -21,7 +23,7 @@ DOCUMENTS = [
     TokenDocument([0, 8], 3, [0, 1]),
 ]
 SPLITS = {"train": DOCUMENTS, "validation": []}
-"""7 tokens; three to a shard, so that the first document crosses over."""
+"""7 tokens; a shard ends with the document that gives it three, so there are two."""
 
 
 @pytest.fixture
@@ -63,8 +65,9 @@ def test_any_span_is_the_same_however_the_stream_is_cut_into_shards(
 def test_files_are_plain_and_the_same_every_time(
     folder: Path, tmp_path: Path, tokenizer_folder: Path
 ) -> None:
-    assert np.load(folder / "train-00001.npy").tolist() == [7, 0, 0]
-    assert np.load(folder / "train-00000.mask.npy").tolist() == [0, 0, 1]
+    assert np.load(folder / "train-00001.npy").tolist() == [0, 0, 8]
+    assert np.load(folder / "train-00001.mask.npy").tolist() == [0, 0, 1]
+    assert np.load(folder / "train-00001.offsets.npy").tolist() == [0, 1, 3]
     index = json.loads((folder / "index.json").read_text())
     assert (index["version"], index["dtype"]) == (1, "uint16")
     again = tmp_path / "again"
@@ -87,7 +90,7 @@ def test_the_vocabulary_decides_the_width_of_a_token(
     assert sorted(path.name for path in (tmp_path / "t").iterdir()) == [
         "index.json",
         "train-00000.npy",
-        "train.offsets.npy",
+        "train-00000.offsets.npy",
     ]
 
 
@@ -107,7 +110,7 @@ def test_an_id_outside_the_vocabulary_is_refused_when_written(
 
 def test_an_id_outside_the_vocabulary_is_refused_on_opening(folder: Path, tokenizer_folder: Path) -> None:
     index = json.loads((folder / "index.json").read_text())
-    assert [shard["max_id"] for shard in index["splits"]["train"]["shards"]] == [6, 7, 8]
+    assert [shard["max_id"] for shard in index["splits"]["train"]["shards"]] == [7, 8]
     (folder / "index.json").write_text(json.dumps(index | {"vocab_size": 8}))
     with pytest.raises(FileError, match=r"tokens: train: token id 8 is beyond the 8 rows"):
         open_split(folder, "train", tokenizer=tokenizer_folder)
@@ -120,7 +123,7 @@ def test_a_model_with_fewer_rows_than_ids_is_refused_at_once(folder: Path, token
         split.require_rows(7)
 
 
-@pytest.mark.parametrize("name", ["train-00001.npy", "train-00001.mask.npy", "train.offsets.npy"])
+@pytest.mark.parametrize("name", ["train-00001.npy", "train-00001.mask.npy", "train-00001.offsets.npy"])
 def test_a_file_of_other_content_is_refused_when_it_is_first_read(
     name: str, folder: Path, tokenizer_folder: Path
 ) -> None:
@@ -128,8 +131,8 @@ def test_a_file_of_other_content_is_refused_when_it_is_first_read(
     content[-1] ^= 1
     (folder / name).write_bytes(content)
     split = open_split(folder, "train", tokenizer=tokenizer_folder)
-    assert split.read(0, 3).tolist() == [0, 5, 6]
-    assert split.read_mask(0, 3).tolist() == [False, False, True]
+    assert split.read(0, 4).tolist() == [0, 5, 6, 7]
+    assert split.read_mask(0, 4).tolist() == [False, False, True, True]
     with pytest.raises(FileError, match=rf"{name}: damaged: its SHA-256 is not that in index.json"):
         (split.read(3, 5), split.read_mask(3, 5), split.offsets)
 
@@ -138,13 +141,14 @@ def test_a_file_is_hashed_once_and_only_when_it_is_read(
     folder: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    monkeypatch.setattr(shards, "sha256_file", lambda path: hashed.append(path.name) or sha256_file(path))
+    monkeypatch.setattr(
+        shard_reader, "sha256_file", lambda path: hashed.append(path.name) or sha256_file(path)
+    )
     split = open_split(folder, "train", tokenizer=tokenizer_folder)
-    identity(folder)
-    assert hashed == ["tokenizer.json", "index.json"]
+    assert hashed == ["tokenizer.json"]
     for _ in range(2):
         split.read(4, 5)
-    assert hashed == ["tokenizer.json", "index.json", "train-00001.npy"]
+    assert hashed == ["tokenizer.json", "train-00001.npy"]
 
 
 def test_the_identity_is_that_of_the_content(folder: Path, tmp_path: Path, tokenizer_folder: Path) -> None:
@@ -164,7 +168,13 @@ def test_the_identity_is_that_of_the_content(folder: Path, tmp_path: Path, token
     assert identity(tmp_path / "moved") != identity(folder)
 
 
-FILES = ["index.json", "train-00000.npy", "train-00002.npy", "train-00001.mask.npy", "train.offsets.npy"]
+FILES = [
+    "index.json",
+    "train-00000.npy",
+    "train-00001.npy",
+    "train-00001.mask.npy",
+    "train-00001.offsets.npy",
+]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -185,13 +195,13 @@ def test_a_truncated_file_is_named(name: str, kept: int, folder: Path, tokenizer
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros(2, np.uint16), np.zeros(3, np.uint32), np.zeros((3, 1), np.uint16)]
+    "array", [np.zeros(2, np.uint16), np.zeros(4, np.uint32), np.zeros((4, 1), np.uint16)]
 )
 def test_a_shard_of_another_size_or_type_is_refused(
     array: np.ndarray, folder: Path, tokenizer_folder: Path
 ) -> None:
     np.save(folder / "train-00000.npy", array)
-    with pytest.raises(FileError, match=r"train-00000.npy: found .* asks for uint16 \(3,\)"):
+    with pytest.raises(FileError, match=r"train-00000.npy: found .* asks for uint16 \(4,\)"):
         open_split(folder, "train", tokenizer=tokenizer_folder)
 
 
@@ -219,6 +229,34 @@ def test_tokens_of_another_tokenizer_are_refused(
     (other / "tokenizer.json").unlink()
     with pytest.raises(FileError, match=r"other/tokenizer.json: no such file"):
         open_split(folder, "train", tokenizer=other)
+
+
+def test_a_domain_is_a_stream_of_its_own(tmp_path: Path, tokenizer_folder: Path) -> None:
+    documents = [
+        TokenDocument([0, number + 1], 1, domain=domain)
+        for number, domain in enumerate(["b", "a", "b", "a", "a"])
+    ]
+    options = {"vocab_size": 9, "tokenizer": tokenizer_folder, "masked": False, "shard_tokens": 4}
+    write_tokens(tmp_path / "t", {"train": documents}, **options)
+    split = open_split(tmp_path / "t", "train", tokenizer=tokenizer_folder)
+    assert split.index.domains == ("a", "b")
+    assert split.read(0, 10).tolist() == [0, 2, 0, 4, 0, 5, 0, 1, 0, 3]
+    assert split.offsets.tolist() == [0, 2, 4, 6, 8, 10]
+    assert split.of_domain("b").read(0, 4).tolist() == [0, 1, 0, 3]
+    assert split.of_domain("a").offsets.tolist() == [0, 2, 4, 6]
+    assert [shard.documents for shard in split.index.shards] == [2, 1, 2]
+
+
+@given(st.integers(1, 45), st.lists(st.integers(0, 39), min_size=1, max_size=9), st.integers(1, 90))
+@settings(deadline=None)
+def test_windows_go_around_the_ring(
+    make_split: MakeSplit, shard_tokens: int, starts: list[int], length: int
+) -> None:
+    split = make_split([11, 1, 20, 8], shard_tokens=shard_tokens)
+    stream = split.read(0, 40)
+    found = split.windows(np.array(starts), length)
+    assert found.dtype == np.uint16
+    assert found.tolist() == [[int(stream[(start + i) % 40]) for i in range(length)] for start in starts]
 
 
 def test_an_unknown_split_is_refused(folder: Path, tokenizer_folder: Path) -> None:

@@ -41,6 +41,8 @@ class IngestConfig(Config):
     near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
     """null: only equal texts count as one."""
     chat: ChatConfig = ChatConfig()
+    mix: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """Weight of each domain in pretraining; null: as much of each as there is. Read by `pretrain` alone."""
 
     @model_validator(mode="after")
     def _name_sources_apart(self) -> Self:
@@ -51,6 +53,16 @@ class IngestConfig(Config):
                     f"sources.{number}: '{domain}' is the name of sources.{domains.index(domain)} too; "
                     "give one of them another `name`"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _weigh_what_there_is(self) -> Self:
+        domains = [source.domain for source in self.sources]
+        for domain in self.mix or ():
+            if domain not in domains:
+                raise ValueError(f"mix.{domain}: no such source; the names are {', '.join(domains)}")
+        if self.mix is not None and not any(self.mix.values()):
+            raise ValueError("mix: nothing weighs more than 0")
         return self
 
     @model_validator(mode="after")

@@ -63,7 +63,8 @@ def run(
     from bhasa.randomness import derive
     from bhasa.stages import run_folders
     from bhasa.tokens.packing import ChatLoader
-    from bhasa.tokens.shards import identity, open_split
+    from bhasa.tokens.shard_reader import open_split
+    from bhasa.tokens.shards import identity
     from bhasa.training.curves import write_curves
     from bhasa.training.fit import fit, summary
     from bhasa.training.plan import Plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,8 @@ import typer
 from bhasa.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bhasa.hardware import HardwareProfile
     from bhasa.model.config import ModelConfig
     from bhasa.model.language_model import LanguageModel
@@ -42,6 +45,7 @@ def command(
         run(
             experiment.pretrain,
             seed=experiment.seed,
+            mix=experiment.ingest.mix,
             architecture=architecture,
             hardware=profile,
             preset=PretrainPreset.load(training),
@@ -58,6 +62,7 @@ def run(
     config: PretrainConfig,
     *,
     seed: int,
+    mix: Mapping[str, float] | None = None,
     architecture: ModelConfig,
     hardware: HardwareProfile,
     preset: PretrainPreset,
@@ -70,13 +75,17 @@ def run(
 ) -> dict[str, float]:
     """Write the model folder `base`, `report` and `curves`; returns the report's figures.
 
-    With `init_from` the model is that folder's, and `architecture` is of no use.
+    With `init_from` the model is that folder's, and `architecture` is of no use. `mix` weighs the domains of
+    the training documents; those to validate on stay in their natural proportions, packed, so that losses can
+    be compared.
     """
     from bhasa import bundle, journal
     from bhasa.randomness import derive
     from bhasa.stages import run_folders
     from bhasa.tokens.loader import WindowLoader
-    from bhasa.tokens.shards import identity, open_split
+    from bhasa.tokens.shard_reader import open_split
+    from bhasa.tokens.shards import identity
+    from bhasa.tokens.training_rows import training_rows
     from bhasa.training.curves import write_curves
     from bhasa.training.fit import fit, summary
     from bhasa.training.plan import Plan
@@ -84,6 +93,9 @@ def run(
     hardware.prepare()
     training = config.applied_to(preset)
     train, validation = (open_split(tokens, split, tokenizer=tokenizer) for split in ("train", "validation"))
+    rows = training_rows(
+        train, training.context_length, kind=training.rows, mix=mix, seed=derive(seed, "order")
+    )
     data = identity(tokens)
     if config.init_from is None:
         model = _new(architecture, train.vocab_size, seed, hardware.backend)
@@ -97,6 +109,7 @@ def run(
     provenance = {
         "seed": seed,
         "tokens_sha256": data,
+        "mix": mix,
         **origin,
         "pretrain": training.as_mapping() | {"steps": config.steps(training)},
         "hardware": hardware.as_mapping(),
@@ -110,9 +123,9 @@ def run(
         training,
         steps=config.steps(training),
         seed=derive(seed, "pretrain"),
-        train=WindowLoader(train, training.context_length, seed=derive(seed, "order")),
+        train=rows,
         validation=WindowLoader(validation, training.context_length, seed=None),
-        inputs={"tokens": data, **origin},
+        inputs={"tokens": data, "mix": json.dumps(mix, sort_keys=True), **origin},
     )
     with fit(model, plan, hardware, folder=run_folders("pretrain"), follow=tracker.follow) as events:
         bundle.save(base, model, tokenizer=tokenizer, provenance=provenance)

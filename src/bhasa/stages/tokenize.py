@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from itertools import tee
+from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from bhasa.progress import Progress
     from bhasa.tokens.config import TokenizeConfig
-    from bhasa.tokens.shards import Index, TokenDocument
+    from bhasa.tokens.shard_writer import TokenDocument
+    from bhasa.tokens.shards import Index
     from bhasa.tracking import Tracker
 
 
@@ -135,14 +136,15 @@ def _write_documents(
 ) -> Index:
     from bhasa.progress import progress
     from bhasa.tokens.bpe import encode_documents
-    from bhasa.tokens.corpus import read_documents
-    from bhasa.tokens.shards import TokenDocument, write_tokens
+    from bhasa.tokens.corpus import document_files, read_labelled
+    from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 
     def encoded(split: str) -> Iterator[TokenDocument]:
-        documents, being_encoded = tee(read_documents(folder, split))
+        files = document_files(folder, split)
+        documents, being_encoded = tee(chain.from_iterable(map(read_labelled, files)))
         texts = (document.text for document in documents)
         for ids, document in zip(encode_documents(tokenizer, texts), being_encoded, strict=True):
-            yield TokenDocument(ids, document.bytes)
+            yield TokenDocument(ids, document.bytes, domain=document.domain)
             shown.advance(document.bytes / 1e6)
 
     with progress("encoding documents", sum(sizes.values()) / 1e6, "MB") as shown:
@@ -160,7 +162,7 @@ def _write_chat(draft: Path, tokenizer: Tokenizer, folder: Path, tokenizer_folde
     from bhasa.progress import progress
     from bhasa.tokens.chat import render
     from bhasa.tokens.corpus import read_conversations
-    from bhasa.tokens.shards import TokenDocument, write_tokens
+    from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 
     def encoded(split: str) -> Iterator[TokenDocument]:
         for messages in read_conversations(folder, split):

@@ -17,8 +17,18 @@ BATCH_ROWS = 64  # documents held in memory at a time
 
 
 class DocumentText(NamedTuple):
-    """The columns of a document that are read."""
+    """What most read of a document."""
 
+    text: str
+    bytes: int
+
+
+class LabelledText(NamedTuple):
+    """What `tokenize` reads of it."""
+
+    domain: str
+    media_type: str
+    language: str
     text: str
     bytes: int
 
@@ -26,9 +36,18 @@ class DocumentText(NamedTuple):
 def read_documents(folder: Path, split: str) -> Iterator[DocumentText]:
     """The documents of a split in the order of the files."""
     for path in document_files(folder, split):
-        with _explained(path), pq.ParquetFile(path) as table:
-            for rows in table.iter_batches(BATCH_ROWS, columns=[*DocumentText._fields]):
-                yield from map(DocumentText, *(rows[name].to_pylist() for name in DocumentText._fields))
+        yield from map(DocumentText._make, _rows(path, DocumentText._fields))
+
+
+def read_labelled(path: Path) -> Iterator[LabelledText]:
+    """The documents of one file."""
+    return map(LabelledText._make, _rows(path, LabelledText._fields))
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    with _explained(path), pq.ParquetFile(path) as table:
+        for rows in table.iter_batches(BATCH_ROWS, columns=[*columns]):
+            yield from zip(*(rows[name].to_pylist() for name in columns), strict=True)
 
 
 def count_bytes(folder: Path, split: str) -> int:

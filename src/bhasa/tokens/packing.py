@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bhasa.errors import UserError
-from bhasa.tokens.loader import Flags, Loader, Tokens
-from bhasa.tokens.shards import TokenSplit
+from bhasa.tokens.loader import Loader, Rows, Tokens
+from bhasa.tokens.shard_reader import TokenSplit
 from bhasa.tokens.special import END_OF_TEXT
 
 
@@ -41,15 +41,17 @@ class ChatLoader(Loader):
                 "tokens; raise the context length or add chat data"
             )
 
-    def row(self, epoch: int, number: int) -> tuple[Tokens, Flags]:
-        tokens = np.full(self.context_length + 1, END_OF_TEXT, np.int64)
-        counted = np.zeros(self.context_length + 1, np.bool_)
-        place = 0
-        for start, stop in (self._spans[conversation] for conversation in self._rows[number]):
-            here = slice(place, place + stop - start)
-            tokens[here], counted[here] = self.split.read(start, stop), self.split.read_mask(start, stop)
-            place = here.stop
-        return tokens, counted
+    def rows(self, epochs: Tokens, numbers: Tokens) -> Rows:
+        tokens = np.full((len(numbers), self.context_length + 1), END_OF_TEXT, np.int64)
+        counted = np.zeros(tokens.shape, np.bool_)
+        for row, number in enumerate(numbers.tolist()):
+            place = 0
+            for start, stop in (self._spans[conversation] for conversation in self._rows[number]):
+                here = slice(place, place + stop - start)
+                tokens[row, here] = self.split.read(start, stop)
+                counted[row, here] = self.split.read_mask(start, stop)
+                place = here.stop
+        return Rows(tokens, counted)
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:

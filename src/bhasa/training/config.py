@@ -61,6 +61,9 @@ class PretrainPreset(TrainingConfig):
 
     tokens: Positive
     """Token budget of the run; the number of steps follows from it."""
+    rows: Literal["packed", "documents", "streams"] = "packed"
+    """Documents end to end, cut into rows; one document a row, cut and filled up; or contiguous text, which a
+    row of the batch goes on with from step to step."""
 
 
 class PretrainConfig(Config):
