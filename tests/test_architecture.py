@@ -25,6 +25,7 @@ HOMES = {
     "yaml": (),
     "transformers": ("finetuning/", "export/", "tokens/"),
     "triton": ("ops/",),
+    "datasets": ("documents/sources/",),
     "dvc": (),
 }
 

@@ -222,7 +222,7 @@ def test_chat_data_that_leaves_none_to_validate_on_are_refused_too(raw: Path) ->
     ("values", "message"),
     [
         ({"sources": []}, "ingest: sources: "),
-        ({"sources": [{"kind": "web"}]}, r"sources\.0: .*'folder', 'file', 'python-library'"),
+        ({"sources": [{"kind": "web"}]}, r"sources\.0: .*'folder', 'file', 'huggingface', 'python-library'"),
         ({"sources": [{"kind": "folder"}]}, r"sources\.0\.folder\.path: missing"),
         (
             {"sources": [FOLDER | {"max_bytes": 5}]},

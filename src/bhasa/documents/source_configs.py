@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pathspec import GitIgnoreSpec
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from bhasa.params import Config
 
@@ -21,6 +22,17 @@ def _check_pattern(pattern: str) -> str:
             "not a pattern; allowed is a line as in .gitignore, such as *.md, /docs/ or **/old/*"
         )
     return pattern
+
+
+def _check_revision(revision: str) -> str:
+    if not re.fullmatch("[0-9a-f]{40}", revision):
+        raise ValueError(f"not the hash of a commit, which a branch or tag is not: {_find('<dataset>')}")
+    return revision
+
+
+def _find(dataset: str) -> str:
+    address = f"https://huggingface.co/datasets/{dataset}"
+    return f"`git ls-remote {address} HEAD` says which 40 digits to give"
 
 
 Name = Annotated[str, Field(min_length=1)]
@@ -82,4 +94,52 @@ class PythonLibraryConfig(NamedConfig):
     """Budget in bytes; which files fill it is decided by hash, so a larger budget only adds."""
 
 
-SourceConfig = Annotated[FolderConfig | FileConfig | PythonLibraryConfig, Field(discriminator="kind")]
+class HuggingFaceConfig(NamedConfig):
+    """A data set of the Hugging Face hub, or a folder that holds one."""
+
+    kind: Literal["huggingface"]
+    dataset: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")] | None = None
+    """Its name on the hub, such as `wikimedia/wikipedia`."""
+    revision: Annotated[str, AfterValidator(_check_revision)] | None = None
+    """The hash of the commit that is read of it."""
+    path: Name | None = None
+    """Instead: a folder in the hub's layout, or one that `save_to_disk` wrote."""
+    config: Name | None = None
+    """Its configuration, where it has several."""
+    splits: Annotated[tuple[Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")], ...], Field(min_length=1)] = (
+        "train",
+    )
+    """Those that are read; which of ours a row is in is decided here as for any other document."""
+    text: Name | None = None
+    """The column that is the text; with `messages` null too, a row is what its columns say."""
+    messages: Name | None = None
+    """The column that is a conversation."""
+    streaming: bool = False
+    """Whether rows are read from the hub as they are needed; else all of it is first copied below .bhasa/."""
+    max_rows: Annotated[int, Field(ge=1)] | None = None
+    """Of each split, the first ones; null: all."""
+
+    @property
+    def _default_name(self) -> str:
+        return PurePath(self.dataset).name if self.dataset else super()._default_name
+
+    @model_validator(mode="after")
+    def _say_what_is_read(self) -> Self:
+        if (self.dataset is None) == (self.path is None):
+            raise ValueError("needs either `dataset`, a name on the hub, or `path`, a folder")
+        if self.dataset and not self.revision:
+            raise ValueError(
+                f"`revision` is missing, so that '{self.dataset}' could change: {_find(self.dataset)}"
+            )
+        if self.path and (self.revision or self.streaming):
+            raise ValueError("`revision` and `streaming` are for a `dataset` on the hub, not for a `path`")
+        if self.text and self.messages:
+            raise ValueError("names both `text` and `messages`; a row is one of them")
+        if len(set(self.splits)) < len(self.splits):
+            raise ValueError("names one of `splits` twice")
+        return self
+
+
+SourceConfig = Annotated[
+    FolderConfig | FileConfig | HuggingFaceConfig | PythonLibraryConfig, Field(discriminator="kind")
+]

@@ -29,7 +29,7 @@ def row(number: int, values: dict[str, str]) -> Row:
         record = Text(values["text"], group=values.get("book", ""))
     else:
         record = quarantined("a row without a text")
-    return Row(f"rows/m{number}", [record], language=values.get("language", "und"))
+    return Row(f"rows/m{number}", [record], 0, language=values.get("language", "und"))
 
 
 @dataclass

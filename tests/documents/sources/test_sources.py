@@ -17,6 +17,7 @@ from bhasa.errors import UserError
 def settings(kind: str, folder: Path) -> dict[str, object]:
     values: dict[str, dict[str, object]] = {
         "folder": {"path": str(folder)},
+        "huggingface": {"path": str(folder)},
         "file": {"path": str(folder / "a.txt")},
         "python-library": {"max_bytes": 300_000},
     }
@@ -41,7 +42,7 @@ def test_lists_named_files_in_order_the_same_way_each_time(kind: str, tmp_path: 
     names = [partition.name for partition in partitions]
     assert names == sorted(set(names))
     assert not any(Path(name).is_absolute() or str(tmp_path) in name for name in names)
-    assert source.size == sum(partition.size for partition in partitions)
+    assert source.size in (0, sum(partition.size for partition in partitions))  # 0: not known before
     assert contents(partitions)
     assert contents(open_source(config, max_file_bytes=1 << 20).partitions()) == contents(partitions)
 

@@ -13,12 +13,10 @@ from bhasa.documents.records import Record, Refused
 class Row:
     name: str
     found: Sequence[Record | Refused]
+    size: int
+    """Bytes of the strings in it."""
     media_type: str = "text/plain"
     language: str = "und"
-
-    @property
-    def size(self) -> int:
-        return len(self.content())
 
     @property
     def module(self) -> str:
