@@ -9,7 +9,8 @@ from __future__ import annotations
 import codecs
 from encodings import aliases, normalize_encoding
 
-from bhasa.documents.readers.plain import MARKS, decode
+from bhasa.documents.encodings import MARKS
+from bhasa.documents.readers.plain import decode
 
 SEVEN_BIT = {"iso2022_jp", "iso2022_kr", "hz"}  # look like ASCII, so only a declaration tells
 # What browsers read where a label is declared (WHATWG Encoding Standard, section 4.2): the larger encoding
