@@ -1,6 +1,10 @@
 import codecs
+import json
 import random
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -204,3 +208,24 @@ def test_any_bytes_are_decoded_or_refused(content: bytes) -> None:
     except Refused:
         return
     decoded.text.encode()
+
+
+def test_a_guess_opens_no_file(tmp_path: Path) -> None:
+    """Every model is loaded by the import, since readers run where no file can be opened."""
+    contents = [text.encode(encoding) for text, encoding in CASES]
+    contents += [content + b"\xff" for content in contents]
+    (tmp_path / "contents.json").write_text(json.dumps([content.hex() for content in contents]))
+    program = (
+        "import json, sys\n"
+        "from bhasa.documents.encodings import decode\n"
+        "from bhasa.documents.records import Refused\n"
+        "from bhasa.documents.sandbox import Sandbox\n"
+        "contents = [bytes.fromhex(one) for one in json.load(open(sys.argv[1]))]\n"
+        "sandbox = Sandbox()\n"
+        "for content in contents:\n"
+        "    try:\n"
+        "        decode(content)\n"
+        "    except Refused:\n"
+        "        pass\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "contents.json")], check=True)

@@ -11,8 +11,6 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
-from encodings.aliases import aliases
 from itertools import islice
 from typing import NamedTuple
 
@@ -54,11 +52,7 @@ MENDED = 0.8  # of the score that a text would have without its damage
 MAX_DAMAGE = 0.01  # characters replaced, of those outside ASCII
 SIGNS_IN_WORDS = frozenset("\xb0\xa0\xb7\xa9\xae\u20ac\u2122")  # written beside a letter by many
 
-# What is read from files when first used is read now: readers run where none can be opened.
-for codec in sorted(set(aliases.values())):
-    with suppress(LookupError):  # those of other systems
-        codecs.lookup(codec)
-chardet.detect("A caf\xe9".encode("latin-1"))
+chardet.detect("A caf\xe9".encode("latin-1"))  # loads its models: readers run where no file can be opened
 
 
 class Decoded(NamedTuple):

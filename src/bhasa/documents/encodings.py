@@ -123,7 +123,7 @@ def _is_of_few_scripts(text: str) -> bool:
     blocks = Counter("East Asia" if EAST_ASIA.match(one) else ord(one) >> 8 for one in sample)
     if blocks["East Asia"] > (1 - MOST) / 2 * len(sample):
         return blocks["East Asia"] + blocks[0x00] + blocks[0x20] >= MOST * len(sample)
-    return sum(count for _, count in blocks.most_common(3)) >= MOST * len(sample)
+    return sum(sorted(blocks.values())[-3:]) >= MOST * len(sample)
 
 
 def _damaged_utf8(content: bytes) -> Decoded | None:
