@@ -5,7 +5,7 @@ import pytest
 
 from bhasa.dataset import SPLITS
 from bhasa.documents.config import IngestConfig
-from bhasa.documents.splits import split_of
+from bhasa.documents.splits import place_of, split_of
 from bhasa.errors import UserError
 
 SOURCES = [{"kind": "folder", "path": "raw"}]
@@ -40,3 +40,22 @@ def test_too_much_held_out_is_the_users_error() -> None:
         UserError, match=r"validation_fraction \+ test_fraction is 0\.6; allowed is at most 0\.5"
     ):
         config(validation_fraction=0.3, test_fraction=0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "folder", "repository"),
+    [
+        ("raw/notes.md", "", "", ""),
+        ("raw/project/a.py", "", "raw/project", "raw/project"),
+        ("raw/project/src/deep/a.py", "", "raw/project/src/deep", "raw/project"),
+        ("raw/talk.jsonl", "line 3", "", ""),
+        ("raw/project/rows.csv", "rows 1-9", "raw/project", "raw/project"),
+        ("raw/all.zip", "one/a.py", "raw/all.zip/one", "raw/all.zip"),
+        ("raw/all.zip", "a.py", "raw/all.zip", "raw/all.zip"),
+        ("raw/sub/note.txt.gz", "", "raw/sub", "raw/sub"),
+    ],
+)
+def test_what_lies_in_one_folder_stays_together(name: str, part: str, folder: str, repository: str) -> None:
+    assert place_of(name, part, "document") == ""
+    assert place_of(name, part, "folder") == folder
+    assert place_of(name, part, "repository") == repository

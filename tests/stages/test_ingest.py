@@ -11,6 +11,7 @@ from pypdf import PdfWriter
 from typer import Typer
 from typer.testing import CliRunner
 
+from benchmarks.corpora import prose
 from bhasa.documents.config import IngestConfig
 from bhasa.errors import UserError
 from bhasa.journal import sha256_folder
@@ -44,8 +45,8 @@ def raw(workspace: Path) -> Path:
     return raw
 
 
-def run(*sources: dict[str, object]) -> dict[str, float]:
-    config = IngestConfig.parse({"sources": list(sources)}, "params.yaml: ingest")
+def run(*sources: dict[str, object], **values: object) -> dict[str, float]:
+    config = IngestConfig.parse({"sources": list(sources)} | values, "params.yaml: ingest")
     return ingest.run(
         config,
         executor="processes",
@@ -197,25 +198,66 @@ def test_too_few_documents_for_all_splits(raw: Path) -> None:
         run(FOLDER)
 
 
-def test_no_chat_data_is_said_before_training(raw: Path) -> None:
+@pytest.fixture
+def sixty(raw: Path) -> Path:
+    """Enough documents for all splits, and no conversation in them."""
     (raw / "tool.py").unlink()
     for n in range(60):
         (raw / f"{n}.txt").write_text(f"text number {n}\n" * 10)
+    return raw
+
+
+def test_without_conversations_they_are_made_of_the_texts(
+    sixty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = run(FOLDER)
+    report = json.loads(Path("out/ingest.json").read_text())
+    made = report["made"]["continuations"]
+    assert made == sum(metrics[f"{split}_conversations"] for split in ("train", "validation", "test")) > 50
+    assert f"too few conversations to fine-tune on: {made} are made" in capsys.readouterr().err
+    assert not report["made"]["divided"]
+    (first, *_) = map(json.loads, Path("out/chat/validation.jsonl").read_text().splitlines())
+    assert first["messages"][0]["content"].startswith("Continue: text number")
+
+
+def test_no_conversations_are_made_where_none_are_wanted(sixty: Path) -> None:
     with pytest.raises(UserError, match=r"too few conversations .*\(train 0, validation 0\)"):
-        run(FOLDER)
+        run(FOLDER, chat={"max_pairs": 0})
 
 
-def test_chat_data_that_leaves_none_to_validate_on_are_refused_too(raw: Path) -> None:
-    (raw / "tool.py").unlink()
-    for n in range(60):
-        (raw / f"{n}.txt").write_text(f"text number {n}\n" * 10)
+def test_conversations_are_made_where_there_are_none_to_validate_on(sixty: Path) -> None:
     talks = [
         [{"role": "user", "content": f"after {n}?"}, {"role": "assistant", "content": f"{n + 1}"}]
         for n in range(3)
     ]
-    (raw / "talk.jsonl").write_text("".join(json.dumps({"messages": talk}) + "\n" for talk in talks))
-    with pytest.raises(UserError, match=r"too few conversations .*\(train [123], validation 0\)"):
-        run(FOLDER)
+    (sixty / "talk.jsonl").write_text("".join(json.dumps({"messages": talk}) + "\n" for talk in talks))
+    metrics = run(FOLDER)
+    assert metrics["train_conversations"] > 3
+    assert metrics["validation_conversations"] > 0
+
+
+@pytest.mark.parametrize("sizes", [[2_000] * 3, [1_000], [100_000], [2_000] * 20, [40, 1_000], [100] * 4])
+def test_a_few_files_are_divided_among_all_splits(
+    raw: Path, sizes: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in raw.iterdir():
+        path.unlink()
+    for n, size in enumerate(sizes):
+        (raw / f"{n}.txt").write_text(prose(n, size // 5)[:size])
+    metrics = run(FOLDER)
+    assert json.loads(Path("out/ingest.json").read_text())["made"]["divided"]
+    assert "too few documents to be split whole" in capsys.readouterr().err
+    for split in ("train", "validation", "test"):
+        assert metrics[f"{split}_documents"] > 0
+        assert metrics[f"{split}_conversations"] > 0
+
+
+def test_folders_that_are_too_few_to_be_split_are_said(raw: Path) -> None:
+    (raw / "project").mkdir()
+    for n in range(40):
+        (raw / "project" / f"{n}.txt").write_text(prose(n, 100))
+    with pytest.raises(UserError, match=r"too few documents .* Or set ingest\.split_by: document"):
+        run(FOLDER, split_by="repository")
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,22 @@ def test_epochs_cut_the_ring_at_different_places(stream: TokenSplit) -> None:
     assert len(starts) > 4
 
 
-def test_fewer_tokens_than_one_row_are_refused(make_split: MakeSplit) -> None:
+@pytest.mark.parametrize("context", [9, 10, 18, 40])
+@pytest.mark.parametrize("seed", [None, 3])
+def test_fewer_tokens_than_one_row_go_round_more_than_once(
+    make_split: MakeSplit, context: int, seed: int | None
+) -> None:
     split = make_split([5, 4])
-    assert WindowLoader(split, 9, seed=0).batch(0, 2).inputs.shape == (2, 9)
-    with pytest.raises(UserError, match=r"\(train\): 9 tokens do not fill one row of 10"):
-        WindowLoader(split, 10, seed=0)
+    ring = split.read(0, 9).tolist()
+    loader = WindowLoader(split, context, seed=seed)
+    assert loader.rows_per_epoch == 1
+    for epoch in range(3):
+        tokens = loader.rows(np.array([epoch]), np.array([0])).tokens[0].tolist()
+        assert len(tokens) == context + 1
+        first = next(n for n in range(9) if (ring * 6)[n : n + context + 1] == tokens)
+        assert seed is not None or first == 0
+
+
+def test_a_split_without_tokens_is_refused(make_split: MakeSplit) -> None:
+    with pytest.raises(UserError, match="no tokens"):
+        WindowLoader(make_split([]), 10, seed=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,9 @@ class ChatConfig(Config):
     """Most question and answer pairs made from Python documents; conversations in files are all kept."""
     max_answer_characters: Annotated[int, Field(ge=40)] = 400
     """A longer answer is left out, not cut."""
+
+
+SplitBy = Literal["document", "folder", "repository"]
 
 
 class NearDuplicatesConfig(Config):
@@ -40,6 +43,9 @@ class IngestConfig(Config):
     """Share of the documents held out to report on."""
     near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
     """null: only equal texts count as one."""
+    split_by: SplitBy = "document"
+    """What is never divided between splits: a document, all of a folder, or all of the first folder below a
+    source, as where each holds a repository. What lies in no folder is alone."""
     chat: ChatConfig = ChatConfig()
     mix: dict[str, Annotated[float, Field(ge=0)]] | None = None
     """Weight of each domain in pretraining; null: as much of each as there is. Read by `pretrain` alone."""

@@ -2,20 +2,23 @@
 
 A text is known by the SHA-256 of its cleaned form, so equal texts count once, wherever they come from; the
 first in the order of sources and partitions is the one kept. A document's `group` decides its split. It is
-the document itself unless the record names one. `drop_near_duplicates` comes after the last `add` and before
-`make_pairs`.
+the document itself unless the record names one or `ingest.split_by` does. After the last `add` come, in this
+order, `drop_near_duplicates`, `divide`, `make_pairs` and `make_continuations`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
 from bhasa.dataset import Document
 from bhasa.documents.accounts import Account
 from bhasa.documents.config import IngestConfig
+from bhasa.documents.continuations import continuations
+from bhasa.documents.dividing import divide
 from bhasa.documents.leaving_out import leave_out
 from bhasa.documents.questions import ask
 from bhasa.documents.records import (
@@ -39,7 +42,8 @@ class Corpus:
 
     def __init__(self, config: IngestConfig, spool: Path) -> None:
         self.config = config
-        self._spool = Spool(spool, partial(split_of, config=config))
+        self._splits: dict[str, str] = {}  # of groups that no hash places
+        self._spool = Spool(spool, self._split_of)
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +99,11 @@ class Corpus:
         if self.config.near_duplicates is not None:
             leave_out(self._spool, self.config.near_duplicates)
 
+    def divide(self) -> bool:
+        """Divide each document where there are too few for all splits; whether it was done."""
+        self._splits = divide(self._spool, self.config)
+        return bool(self._splits)
+
     def make_pairs(self) -> None:
         """Add question and answer pairs from Python documents, up to `chat.max_pairs`.
 
@@ -107,6 +116,33 @@ class Corpus:
                     self._spool.add_conversation(pair, document.group, made=True)
                 bar.advance(1)
         self._spool.drop_made(self.config.chat.max_pairs)
+
+    def make_continuations(self) -> int:
+        """Add pairs of each text's own pieces where there is nothing to tune or to choose by; how many.
+
+        Of each split up to its share of `chat.max_pairs`, from the documents with the first ids.
+        """
+        counts = self.count_conversations()
+        if counts.get("train") and counts.get("validation"):
+            return 0
+        chat, made = self.config.chat, 0
+        for split, (_, size) in self.count_documents().items():
+            most = max(1, chat.max_pairs * size // self._bytes()) if chat.max_pairs else 0
+            for pair, group in islice(self._continuations(split), most):
+                made += self._spool.add_conversation(pair, group, made=True)
+        return made
+
+    def _continuations(self, split: str) -> Iterator[tuple[Conversation, str]]:
+        for document in self._spool.documents(split):
+            size = self.config.chat.max_answer_characters // 2  # a question and its answer are as long
+            for pair in continuations(document.text, max_characters=size):
+                yield pair, document.group
+
+    def _bytes(self) -> int:
+        return sum(size for _, size in self.count_documents().values())
+
+    def _split_of(self, group: str) -> str:
+        return self._splits.get(group) or split_of(group, self.config)
 
     def _keep(self, result: Result) -> Refused | str | None:
         """None when it is new; else why it is not wanted, or the name of what it equals."""

@@ -58,6 +58,8 @@ def find(texts: Texts, threshold: float) -> Iterator[NearDuplicate]:
     links = [_links(texts.band(number)) for number in range(BANDS)]
     dropped = np.zeros(len(links[0]), bool)
     linked = np.flatnonzero(np.any([link >= 0 for link in links], axis=0)).tolist()
+    if not linked:
+        return
     with progress("comparing documents", len(linked), "documents") as bar:
         for place in linked:
             candidates = _candidates(links, dropped, place)

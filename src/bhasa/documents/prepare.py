@@ -15,6 +15,7 @@ from bhasa.documents.cleaning import clean
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.minhash import signature
 from bhasa.documents.records import Origin, Refused, Text, quarantined, skipped
+from bhasa.documents.splits import place_of
 
 MAX_TEXT_BYTES = 900_000_000  # what the spool holds in one row
 
@@ -36,9 +37,10 @@ def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) ->
     if len(encoded) > MAX_TEXT_BYTES:
         return quarantined("longer than one document may be")
     identifier = hashlib.sha256(encoded).hexdigest()
+    group = place_of(partition.name, text.part, config.split_by) or text.group
     document = Document(
         id=identifier,
-        group=hashlib.sha256(text.group.encode()).hexdigest() if text.group else identifier,
+        group=hashlib.sha256(group.encode()).hexdigest() if group else identifier,
         domain=domain,
         source=f"{partition.name}#{text.part}" if text.part else partition.name,
         media_type=text.media_type or partition.media_type,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, Self
@@ -39,6 +39,7 @@ class Spool:
 
     def __init__(self, path: Path, split_of: Callable[[str], str]) -> None:
         self.path = path
+        self._documents, self._remains = "documents", REMAINS
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.create_function("split_of", 1, split_of, deterministic=True)
         for statement in OPENING:
@@ -81,6 +82,15 @@ class Spool:
         first = "SELECT id FROM conversations WHERE made ORDER BY id LIMIT ?"
         self._execute(f"DELETE FROM conversations WHERE made AND id NOT IN ({first})", keep)
 
+    def replace_documents(self, documents: Iterable[Document]) -> None:
+        """From now on the documents are these, and none of them a near duplicate."""
+        self._execute("DROP TABLE IF EXISTS parts")
+        self._execute(f"CREATE TABLE parts ({BESIDE_TEXT}, text, PRIMARY KEY (id))")
+        insert = f"INSERT OR IGNORE INTO parts ({COLUMNS}) VALUES ({PLACEHOLDERS})"
+        for document in documents:
+            self._execute(insert, *astuple(document))
+        self._documents, self._remains = "parts", "TRUE"
+
     def signed(self) -> Iterator[int]:
         """The places of documents that have a signature, in the order in which they came."""
         for (place,) in self._execute("SELECT document FROM signatures ORDER BY document"):
@@ -122,7 +132,7 @@ class Spool:
 
     def documents(self, split: str | None = None) -> Iterator[Document]:
         """Those of a split, or all, without near duplicates."""
-        for row in self._in_order("documents", COLUMNS, split, REMAINS):
+        for row in self._in_order(self._documents, COLUMNS, split, self._remains):
             yield Document(*row)
 
     def conversations(self, split: str) -> Iterator[Conversation]:
@@ -136,9 +146,14 @@ class Spool:
 
     def count_documents(self) -> dict[str, tuple[int, int]]:
         """Per split that has any: how many, and their bytes."""
-        sums = f'SELECT split_of("group"), count(*), sum(bytes) FROM documents WHERE {REMAINS} GROUP BY 1'
-        rows = self._execute(sums)
+        sums = 'SELECT split_of("group"), count(*), sum(bytes)'
+        rows = self._execute(f"{sums} FROM {self._documents} WHERE {self._remains} GROUP BY 1")
         return {split: (count, size) for split, count, size in rows}
+
+    def count_groups(self) -> int:
+        """Of the documents."""
+        count = f'SELECT count(DISTINCT "group") FROM {self._documents} WHERE {self._remains}'
+        return int(self._execute(count).fetchone()[0])
 
     def count_conversations(self) -> dict[str, int]:
         """Per split that has any."""

@@ -87,15 +87,19 @@ def run(
             with Accounts(accounts_draft) as accounted, open_executor(executor, workers, config) as opened:
                 _read_all(config, opened, corpus, accounted)
             corpus.drop_near_duplicates()
+            divided = corpus.divide()
             corpus.make_pairs()
+            continuations = corpus.make_continuations()
             sizes, conversations = corpus.count_documents(), corpus.count_conversations()
             values = make_report(config.sources, accounted, sizes, conversations)
-            _check_not_empty(values)
+            values["made"] = {"divided": divided, "continuations": continuations}
+            _check_not_empty(values, config)
             require_space(documents, 2 * values["bytes"]["documents"], "writing the documents")
             write_documents(documents_draft, {split: corpus.documents(split) for split in SPLITS})
             write_conversations(chat_draft, {split: corpus.conversations(split) for split in SPLITS})
             write_preferences(chat_draft, {split: corpus.preferences(split) for split in SPLITS})
     write_json(report, values)
+    _say_what_was_made(values)
     _say_what_could_not_be_read(values, accounts)
 
     metrics = _metrics(values)
@@ -134,7 +138,7 @@ def _check_watched(config: IngestConfig, raw: Sequence[Path]) -> None:
             )
 
 
-def _check_not_empty(report: Mapping[str, Any]) -> None:
+def _check_not_empty(report: Mapping[str, Any], config: IngestConfig) -> None:
     """Later stages need every split of documents and something to tune on: say now what is missing."""
     kept = {split: sizes["documents"] for split, sizes in report["documents"].items()}
     if not any(kept.values()):
@@ -147,8 +151,8 @@ def _check_not_empty(report: Mapping[str, Any]) -> None:
     if empty:
         counts = ", ".join(f"{split} {count}" for split, count in kept.items())
         raise UserError(
-            f"ingest.sources: too few documents for all splits ({counts}). {_remedy()} Raising "
-            "ingest.validation_fraction and ingest.test_fraction also helps"
+            f"ingest.sources: too few documents for all splits ({counts}). {_remedy()}"
+            + (" Or set ingest.split_by: document" if config.split_by != "document" else "")
         )
     talks = {split: report["chat"][split]["conversations"] for split in ("train", "validation")}
     if not all(talks.values()):
@@ -170,6 +174,23 @@ def _say_what_could_not_be_read(report: Mapping[str, Any], accounts: Path) -> No
         files, size = sum(row["files"] for row in rows), sum(row["bytes"] for row in rows)
         print(
             f"ingest: {files:,} files ({size:,} bytes) could not be read; {accounts} says why",
+            file=sys.stderr,
+        )
+
+
+def _say_what_was_made(report: Mapping[str, Any]) -> None:
+    """What nobody would expect of so small a corpus."""
+    made = report["made"]
+    if made["divided"]:
+        print(
+            "ingest: too few documents to be split whole: each that is long enough is divided, in order, "
+            "into a part for train, validation and test",
+            file=sys.stderr,
+        )
+    if made["continuations"]:
+        print(
+            f"ingest: too few conversations to fine-tune on: {made['continuations']:,} are made of the "
+            'documents\' own text ("Continue: ..." and what comes next)',
             file=sys.stderr,
         )
 

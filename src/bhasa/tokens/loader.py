@@ -104,13 +104,15 @@ class WindowLoader(Loader):
 
     The stream is a ring, which is exact because a document knows nothing of those before it. Each epoch
     cuts it from another place, so windows begin elsewhere; the tokens left over, less than one window,
-    are others too. Every token is a target.
+    are others too. Every token is a target. A split of fewer tokens than a window gives one, which goes round
+    the ring more than once.
     """
 
     def __init__(self, split: TokenSplit, context_length: int, *, seed: int | None) -> None:
         super().__init__(split, context_length, seed=seed)
-        require_a_row(split, context_length)
-        self.rows_per_epoch = split.tokens // context_length
+        if not split.tokens:
+            raise UserError(f"{split.name}: no tokens; add documents")
+        self.rows_per_epoch = max(1, split.tokens // context_length)
         self._first = lru_cache(maxsize=64)(self._ring_start)
 
     def rows(self, epochs: Tokens, numbers: Tokens) -> Rows:
@@ -123,11 +125,3 @@ class WindowLoader(Loader):
     def _ring_start(self, epoch: int) -> int:
         assert self.seed is not None
         return derive(self.seed, "ring", epoch) % self.split.tokens
-
-
-def require_a_row(split: TokenSplit, context_length: int) -> None:
-    if split.tokens < context_length:
-        raise UserError(
-            f"{split.name}: {split.tokens:,} tokens do not fill one row of {context_length:,}; "
-            "lower the context length or add documents"
-        )

@@ -7,7 +7,7 @@ import numpy as np
 
 from bhasa.errors import UserError
 from bhasa.randomness import derive
-from bhasa.tokens.loader import Batch, Flags, Loader, Rows, Tokens, WindowLoader, as_batch, require_a_row
+from bhasa.tokens.loader import Batch, Flags, Loader, Rows, Tokens, WindowLoader, as_batch
 from bhasa.tokens.mix import MixLoader, require_domains
 from bhasa.tokens.shard_reader import TokenSplit
 from bhasa.tokens.special import END_OF_TEXT
@@ -50,7 +50,11 @@ class StreamLoader:
     """
 
     def __init__(self, split: TokenSplit, context_length: int, *, seed: int | None) -> None:
-        require_a_row(split, context_length)
+        if split.tokens < context_length:
+            raise UserError(
+                f"{split.name}: {split.tokens:,} tokens do not fill one row of {context_length:,}; "
+                "lower the context length or add documents"
+            )
         self.split, self.context_length, self.seed = split, context_length, seed
         self.rows_per_epoch = split.tokens // context_length
 
