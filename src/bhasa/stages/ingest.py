@@ -196,7 +196,8 @@ def _say_what_was_made(report: Mapping[str, Any]) -> None:
 
 
 def _remedy() -> str:
-    from bhasa.documents.readers import READERS, SOURCE_CODE
+    from bhasa.documents.readers import READERS
+    from bhasa.documents.readers.languages import SOURCE_CODE
 
     code = {suffix for suffixes in SOURCE_CODE.values() for suffix in suffixes}
     formats = " ".join(sorted(suffix for suffix in READERS if suffix not in code))

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhasa.documents.config import IngestConfig
-from bhasa.documents.readers import PLAIN, READERS, SOURCE_CODE
+from bhasa.documents.readers import PLAIN, READERS
 from bhasa.documents.records import Refused, Text
 from bhasa.documents.wire import Job, pack_result
 from bhasa.documents.worker import results
@@ -110,10 +110,3 @@ def test_reads_in_the_sandbox_what_it_reads_outside(samples: dict[str, bytes]) -
 def test_reads_or_refuses_any_bytes(suffix: str, content: bytes) -> None:
     with suppress(Refused):
         assert list(READERS[suffix].read(content, "file" + suffix))
-
-
-def test_every_suffix_belongs_to_one_language() -> None:
-    suffixes = [suffix for suffixes in SOURCE_CODE.values() for suffix in suffixes]
-    assert len(suffixes) == len(set(suffixes))
-    assert READERS[".py"].language == "python"
-    assert READERS[".md"].language == "und"

@@ -1,5 +1,7 @@
 """A reader per file format. `READERS` maps a file name's suffix to how the file is read.
 
+`format_of` knows names without a suffix too. A file that neither knows is skipped, and its account says so.
+
 A new format is one file here, one line in `READERS` and one fixture in tests/documents/readers/. The module
 has a function `read(content, name)`, from bytes, and the name that tells the format, to records. It yields
 `Refused` for a part that it cannot read, and raises it, and nothing else, where the rest of the file is lost.
@@ -12,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import PurePosixPath
 
+from bhasa.documents.readers.languages import BY_NAME, SOURCE_CODE, TEMPLATES
 from bhasa.documents.records import Record, Refused
 
 
@@ -31,11 +35,18 @@ class Format:
 
 PLAIN = "bhasa.documents.readers.plain"
 
+
+def source_code(language: str) -> Format:
+    """Of a programming language, or one for configuration, under the name that its documents bear."""
+    return Format(f"text/x-{language}", PLAIN, language)
+
+
 READERS: dict[str, Format] = {
-    "": Format("text/plain", PLAIN),
-    ".txt": Format("text/plain", PLAIN),
-    ".md": Format("text/markdown", PLAIN),
-    ".markdown": Format("text/markdown", PLAIN),
+    **dict.fromkeys(("", ".txt", ".text", ".log"), Format("text/plain", PLAIN)),
+    **dict.fromkeys((".md", ".markdown", ".mdx", ".rmd", ".qmd"), Format("text/markdown", PLAIN)),
+    **dict.fromkeys((".tex", ".ltx", ".sty"), Format("text/x-tex", PLAIN)),
+    **dict.fromkeys((".adoc", ".asciidoc"), Format("text/asciidoc", PLAIN)),
+    ".org": Format("text/org", PLAIN),
     ".rst": Format("text/x-rst", PLAIN),
     ".pdf": Format("application/pdf", "bhasa.documents.readers.pdf"),
     **dict.fromkeys((".jsonl", ".ndjson"), Format("application/jsonl", "bhasa.documents.readers.json_lines")),
@@ -67,50 +78,25 @@ READERS |= {
     **dict.fromkeys((".zst", ".tzst"), Format("application/zstd", ARCHIVES)),
 }
 
-SOURCE_CODE = {
-    "ada": (".adb", ".ads"),
-    "assembly": (".asm", ".s"),
-    "c": (".c", ".h"),
-    "c++": (".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx"),
-    "c#": (".cs",),
-    "clojure": (".clj", ".cljs"),
-    "cuda": (".cu", ".cuh"),
-    "dart": (".dart",),
-    "elixir": (".ex", ".exs"),
-    "erlang": (".erl", ".hrl"),
-    "f#": (".fs", ".fsx"),
-    "fortran": (".f", ".f90", ".f95"),
-    "go": (".go",),
-    "haskell": (".hs",),
-    "ini": (".ini", ".cfg", ".cnf", ".conf", ".desktop", ".env", ".properties"),
-    "java": (".java",),
-    "javascript": (".js", ".jsx", ".mjs"),
-    "json": (".geojson", ".json5", ".jsonc", ".jsonld", ".webmanifest"),
-    "julia": (".jl",),
-    "kotlin": (".kt", ".kts"),
-    "lisp": (".el", ".lisp", ".scm"),
-    "lua": (".lua",),
-    "nim": (".nim",),
-    "ocaml": (".ml", ".mli"),
-    "pascal": (".pas",),
-    "perl": (".pl", ".pm"),
-    "php": (".php",),
-    "python": (".py", ".pyi", ".pyx"),
-    "r": (".r",),
-    "ruby": (".rb",),
-    "rust": (".rs",),
-    "scala": (".scala",),
-    "shell": (".bash", ".sh", ".zsh"),
-    "sql": (".sql",),
-    "swift": (".swift",),
-    "toml": (".toml",),
-    "typescript": (".ts", ".tsx"),
-    "xml": (".csproj", ".plist", ".pom", ".svg", ".wsdl", ".xsd", ".xsl", ".xslt"),
-    "yaml": (".yaml", ".yml"),
-    "zig": (".zig",),
-}
 READERS |= {
-    suffix: Format(f"text/x-{language}", PLAIN, language)
-    for language, suffixes in SOURCE_CODE.items()
-    for suffix in suffixes
+    suffix: source_code(language) for language, suffixes in SOURCE_CODE.items() for suffix in suffixes
 }
+
+
+def format_of(name: str) -> Format | None:
+    """How a file of this name is read, in whatever case it is written; None where nobody knows."""
+    path = PurePosixPath(name.lower())
+    if path.name in BY_NAME:
+        return source_code(BY_NAME[path.name])
+    suffix = suffix_of(name)
+    if suffix not in TEMPLATES:
+        return READERS.get(suffix)
+    filled = path.with_suffix("")
+    inner = format_of(str(filled)) if filled.suffix or suffix not in READERS else None
+    return inner or READERS.get(suffix)
+
+
+def suffix_of(name: str) -> str:
+    """In lower case; empty where what follows the dot is a number, as in `v1.2`."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return "" if suffix[1:].isdecimal() else suffix

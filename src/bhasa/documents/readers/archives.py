@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import PurePosixPath
 
-from bhasa.documents.readers import READERS, Format
+from bhasa.documents.readers import READERS, Format, format_of, suffix_of
 from bhasa.documents.readers.unpacking import (
     Budget,
     Counted,
@@ -95,10 +95,9 @@ def _read_member(member: Member, name: str, budget: Budget, depth: int) -> Itera
         raise skipped("hidden")
     if member.refusal:
         raise member.refusal
-    suffix = PurePosixPath(name).suffix.lower()
-    reader = READERS.get(suffix)
+    reader = format_of(name)
     if reader is None:
-        raise skipped(f"unsupported format {suffix}")
+        raise skipped(f"unsupported format {suffix_of(name)}")
     content = member.read()
     if not content:
         raise skipped("empty")

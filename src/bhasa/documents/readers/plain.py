@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bhasa.documents import encodings
+from bhasa.documents.readers import format_of, source_code, suffix_of
+from bhasa.documents.readers.languages import SHARED, of_beginning
 from bhasa.documents.records import Text
 
 
 def read(content: bytes, name: str) -> Iterator[Text]:
     text, encoding, replaced = encodings.decode(content)
-    yield Text(text, {"encoding": encoding} | ({"replaced": replaced} if replaced else {}))
+    meta = {"encoding": encoding} | ({"replaced": replaced} if replaced else {})
+    found = of_beginning(text, suffix_of(name)) if _is_open(name) else ""
+    yield Text(text, meta, media_type=source_code(found).media_type if found else "", language=found)
+
+
+def _is_open(name: str) -> bool:
+    """Whether the beginning of the text may tell more than the name does."""
+    known = format_of(name)
+    return known is None or known.media_type == "text/plain" or suffix_of(name) in SHARED
 
 
 def decode(content: bytes) -> tuple[str, str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from bhasa.documents.readers import READERS, Format
+from bhasa.documents.readers import Format, format_of, suffix_of
 from bhasa.documents.records import Refused, skipped
 
 
@@ -34,16 +33,12 @@ class InputFile:
 
     def content(self) -> bytes:
         if self._format is None:
-            raise self.refusal or skipped(f"unsupported format {self._suffix}")
+            raise self.refusal or skipped(f"unsupported format {suffix_of(self.name)}")
         return self.read()
 
     @property
     def _format(self) -> Format | None:
-        return None if self.refusal else READERS.get(self._suffix)
-
-    @property
-    def _suffix(self) -> str:
-        return PurePosixPath(self.name).suffix.lower()
+        return None if self.refusal else format_of(self.name)
 
 
 @dataclass(frozen=True)
