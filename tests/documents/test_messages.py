@@ -34,6 +34,11 @@ def test_every_usual_role_is_one_of_three(role: str, known_as: str) -> None:
     [
         ("one \r\n\n", "one"),
         ([{"type": "text", "text": "one"}, "two", {"text": "three"}], "one\ntwo\nthree"),
+        ([{"type": "text", "value": "one", "text": None}, {"type": "text", "text": ""}], "one"),
+        (
+            [{"type": "reasoning", "value": "hm"}, {"type": "tool_call", "value": "{}"}],
+            "<tool_call>\n{}\n</tool_call>",
+        ),
         ([{"type": "thinking", "thinking": "hm"}, {"type": "output_text", "text": "one"}], "one"),
         (
             [{"type": "tool_use", "name": "f", "input": {"x": "\u00e9"}}],
@@ -47,6 +52,14 @@ def test_every_usual_role_is_one_of_three(role: str, known_as: str) -> None:
 )
 def test_a_content_is_its_text(content: object, text: str) -> None:
     assert read(said("assistant", content)) == (("assistant", text),)
+
+
+def test_a_turn_of_both_in_one_object() -> None:
+    assert read({"human": "one", "assistant": "two"}) == (("user", "one"), ("assistant", "two"))
+
+
+def test_only_a_reply_has_a_weight() -> None:
+    assert read(said("user", "one", weight=0), said("system", "two", loss_weight=0.0))
 
 
 def test_parts_of_gemini() -> None:

@@ -41,6 +41,7 @@ TALK = [said(U, "q"), said(A, "a")]
         ({"conversations": TALK, "system": "s"}, [(S, "s"), (U, "q"), (A, "a")]),
         ({"messages": [*TALK, said(U, "thanks")]}, [(U, "q"), (A, "a")]),
         ({"messages": [said(A, "Hello."), *TALK]}, [(A, "Hello."), (U, "q"), (A, "a")]),
+        ({"conversation": [{"human": "q", "assistant": "a"}], "system": "s"}, [(S, "s"), (U, "q"), (A, "a")]),
         ({"instruction": "do", "input": "this", "output": "done"}, [(U, "do\n\nthis"), (A, "done")]),
         ({"instruction": "do", "input": "", "output": "done", "text": "all"}, [(U, "do"), (A, "done")]),
         (HISTORY, [(S, "s"), (U, "a"), (A, "b"), (U, "c"), (A, "d")]),

@@ -21,6 +21,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from bhasa.dataset import Role
 from bhasa.documents.cleaning import clean
@@ -33,10 +34,10 @@ ROLE_OF: dict[str, Role] = {
 }
 TOOL_ANSWERS = {"tool", "function", "observation", "ipython", "tool_response", "function_response"}
 TOOL_CALLS = {"function_call", "tool_call", "tool_calls"}
+PAIR = {"human", "assistant"}
 SPEAKERS = ("role", "from")
 CONTENTS = ("content", "value", "parts")
-TEXT_PARTS = {None, "text", "input_text", "output_text"}
-REASONING_PARTS = {"thinking", "redacted_thinking", "reasoning"}
+WEIGHTS = ("weight", "loss_weight", "train")
 
 
 def first_of(row: Mapping[str, object], keys: Iterable[str]) -> object:
@@ -49,7 +50,7 @@ def first_of(row: Mapping[str, object], keys: Iterable[str]) -> object:
 
 
 def is_message(value: object) -> bool:
-    return isinstance(value, Mapping) and isinstance(first_of(value, SPEAKERS), str)
+    return isinstance(value, Mapping) and (isinstance(first_of(value, SPEAKERS), str) or bool(_pair(value)))
 
 
 def read_messages(values: Iterable[object]) -> Messages:
@@ -57,7 +58,8 @@ def read_messages(values: Iterable[object]) -> Messages:
     messages: list[tuple[str, str]] = []
     for number, value in enumerate(values, start=1):
         try:
-            messages += _read(value)
+            for one in _pair(value) or [value]:
+                messages += _read(one)
         except Refused as refused:
             part = f"message {number}" + (f", {refused.part}" if refused.part else "")
             raise Refused(refused.outcome, refused.reason, part) from None
@@ -76,12 +78,19 @@ def offered_tools(tools: object) -> str:
     listed = tools if isinstance(tools, list) else [tools] if tools else []
     lines = [tool if isinstance(tool, str) else _json(tool) for tool in listed]
     text = "\n".join(line for line in lines if line.strip() not in {"", "[]"})
-    return f"<tools>\n{text}\n</tools>" if text else ""
+    return _tagged("tools", text) if text else ""
 
 
 def tidy(text: str) -> str:
     """Cleaned as documents are, but without a line end."""
     return clean(text).removesuffix("\n")
+
+
+def _pair(value: object) -> list[object]:
+    """The two messages of `{"human": ..., "assistant": ...}`."""
+    if not isinstance(value, Mapping) or not value.keys() >= PAIR:
+        return []
+    return [{"role": role, "content": value[role]} for role in ("human", "assistant")]
 
 
 def _read(value: object) -> Iterator[tuple[str, str]]:
@@ -90,14 +99,14 @@ def _read(value: object) -> Iterator[tuple[str, str]]:
     speaker = str(first_of(value, SPEAKERS)).strip().lower()
     text = tidy(text_of(first_of(value, CONTENTS)))
     if speaker in TOOL_ANSWERS:
-        yield "user", _tool_response(text)
+        yield "user", _tagged("tool_response", text)
         return
     if speaker in TOOL_CALLS:
-        yield "assistant", f"<tool_call>\n{text}\n</tool_call>"
+        yield "assistant", _tagged("tool_call", text)
         return
     if speaker not in ROLE_OF:
         raise Refused(Outcome.QUARANTINED, "an unknown role", f"role {speaker[:40]!r}")
-    if first_of(value, ("weight", "train")) == 0:
+    if ROLE_OF[speaker] == "assistant" and first_of(value, WEIGHTS) == 0:
         raise skipped("a reply of weight 0, which is not to be learnt from")
     text = tidy("\n".join([text, *map(_tool_call, _calls(value))]))
     if text:
@@ -115,19 +124,22 @@ def text_of(content: object) -> str:
     return "\n".join(filter(None, map(_part, content)))
 
 
-def _part(part: object) -> str:
-    if isinstance(part, str):
-        return part
-    kind = part.get("type") if isinstance(part, Mapping) else "none"
-    if isinstance(part, Mapping) and kind == "tool_use":
-        return _tool_call({"name": part.get("name"), "arguments": part.get("input")})
-    if isinstance(part, Mapping) and kind == "tool_result":
-        return _tool_response(text_of(part.get("content")))
-    if isinstance(kind, str) and kind in REASONING_PARTS:
-        return ""
-    text = part.get("text") if isinstance(part, Mapping) else None
-    if (kind is None or isinstance(kind, str)) and kind in TEXT_PARTS and isinstance(text, str):
-        return text
+def _part(part: Any) -> str:
+    match part:
+        case str(text) | {"type": None | "text" | "input_text" | "output_text", "text": str(text)}:
+            return text
+        case {"type": "text", "value": str(text)}:
+            return text
+        case {"text": str(text)} if "type" not in part:
+            return text
+        case {"type": "tool_call", "value": str(call)}:
+            return _tagged("tool_call", call)
+        case {"type": "tool_use"}:
+            return _tool_call({"name": part.get("name"), "arguments": part.get("input")})
+        case {"type": "tool_result"}:
+            return _tagged("tool_response", text_of(part.get("content")))
+        case {"type": "thinking" | "redacted_thinking" | "reasoning"}:
+            return ""
     raise skipped("a message with a part that is not text")
 
 
@@ -141,11 +153,11 @@ def _tool_call(call: object) -> str:
     if isinstance(function, Mapping):
         arguments = function.get("arguments")
         function = {"name": function.get("name"), "arguments": _parsed(arguments)}
-    return f"<tool_call>\n{_json(function)}\n</tool_call>"
+    return _tagged("tool_call", _json(function))
 
 
-def _tool_response(text: str) -> str:
-    return f"<tool_response>\n{text}\n</tool_response>"
+def _tagged(name: str, text: str) -> str:
+    return f"<{name}>\n{text}\n</{name}>"
 
 
 def _parsed(arguments: object) -> object:

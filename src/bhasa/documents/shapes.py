@@ -45,7 +45,8 @@ from bhasa.documents.records import (
 
 Row = Mapping[str, object]
 
-CHOSEN, REJECTED = ("chosen", "preferred_output"), ("rejected", "non_preferred_output")
+CHOSEN = ("chosen", "chosen_messages", "preferred_output")
+REJECTED = ("rejected", "rejected_messages", "non_preferred_output")
 MESSAGES = ("messages", "conversations", "conversation", "dialogue", "dialog", "contents")
 QUESTIONS = ("instruction", "prompt", "question", "query", "input")
 CONTEXTS = ("input", "context")

@@ -106,6 +106,12 @@ def test_a_formula_shows_what_was_computed_and_is_not_computed() -> None:
     assert texts(kept) == [("Words, rows 1-2", "Words\nword\none\ntwo")]
 
 
+def test_a_style_that_is_missing_costs_only_the_style() -> None:
+    content = written(book(["n"], [1])[0])
+    odd = altered(content, "xl/worksheets/sheet1.xml", lambda xml: xml.replace('"A2"', '"A2" s="99"'))
+    assert texts(odd) == texts(content)
+
+
 def test_rows_and_columns_that_are_only_named_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
     content = written(book(["word"], ["one"])[0])
     wide = altered(

@@ -74,6 +74,13 @@ class _Cells:
 
 def _seen(cell: Any) -> object:
     value = cell.value
-    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in cell.number_format:
+    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in _number_format(cell):
         return f"{100 * value:.15g}%"
     return value
+
+
+def _number_format(cell: Any) -> str:
+    try:
+        return str(cell.number_format)
+    except (IndexError, KeyError, TypeError):  # a style that the file does not have
+        return ""
