@@ -26,6 +26,7 @@ HOMES = {
     "transformers": ("finetuning/", "export/", "tokens/"),
     "triton": ("ops/",),
     "datasets": ("documents/sources/",),
+    "fsspec": ("documents/sources/",),
     "dvc": (),
 }
 

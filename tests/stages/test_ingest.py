@@ -264,7 +264,10 @@ def test_folders_that_are_too_few_to_be_split_are_said(raw: Path) -> None:
     ("values", "message"),
     [
         ({"sources": []}, "ingest: sources: "),
-        ({"sources": [{"kind": "web"}]}, r"sources\.0: .*'folder', 'file', 'huggingface', 'python-library'"),
+        (
+            {"sources": [{"kind": "web"}]},
+            r"sources\.0: .*'folder', 'file', 'fsspec', 'huggingface', 'python-library'",
+        ),
         ({"sources": [{"kind": "folder"}]}, r"sources\.0\.folder\.path: missing"),
         (
             {"sources": [FOLDER | {"max_bytes": 5}]},

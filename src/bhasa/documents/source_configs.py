@@ -140,6 +140,22 @@ class HuggingFaceConfig(NamedConfig):
         return self
 
 
+class FsspecConfig(NamedConfig):
+    """Files at an address that fsspec reads."""
+
+    kind: Literal["fsspec"]
+    address: Name
+    """Such as `s3://bucket/folder` or `https://host/folder/`; never with a password."""
+    listing_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """The hash of what is listed there; ingest says which, and refuses what does not have it."""
+
+    @property
+    def _default_name(self) -> str:
+        name = PurePath(self.address.split("::")[0].partition("?")[0]).name
+        return name if re.fullmatch(r"\w[\w.-]*", name) else self.kind
+
+
 SourceConfig = Annotated[
-    FolderConfig | FileConfig | HuggingFaceConfig | PythonLibraryConfig, Field(discriminator="kind")
+    FolderConfig | FileConfig | FsspecConfig | HuggingFaceConfig | PythonLibraryConfig,
+    Field(discriminator="kind"),
 ]

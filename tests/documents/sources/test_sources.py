@@ -9,14 +9,24 @@ import pytest
 
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.records import Partition, Refused
-from bhasa.documents.source_configs import SourceConfig
+from bhasa.documents.source_configs import FsspecConfig, SourceConfig
 from bhasa.documents.sources import SOURCES, open_source
 from bhasa.errors import UserError
 
 
+def listing(address: str) -> str:
+    """The hash that the refusal of a source without one prints."""
+    with pytest.raises(UserError) as caught:
+        open_source(FsspecConfig(kind="fsspec", address=address), max_file_bytes=1)
+    return str(caught.value)[-65:-1]
+
+
 def settings(kind: str, folder: Path) -> dict[str, object]:
+    """Written when the folder has its files."""
+    address = f"file://{folder}"
     values: dict[str, dict[str, object]] = {
         "folder": {"path": str(folder)},
+        "fsspec": {"address": address, "listing_sha256": listing(address)},
         "huggingface": {"path": str(folder)},
         "file": {"path": str(folder / "a.txt")},
         "python-library": {"max_bytes": 300_000},

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from bhasa.documents.records import Partition
-from bhasa.documents.sources import data_sets, file, folder, python_library
+from bhasa.documents.sources import data_sets, file, folder, python_library, remote
 
 
 class Source(Protocol):
@@ -26,6 +26,7 @@ class Source(Protocol):
 SOURCES: dict[str, Callable[..., Source]] = {
     "folder": folder.open_folder,
     "file": file.open_file,
+    "fsspec": remote.open_remote,
     "huggingface": data_sets.open_data_set,
     "python-library": python_library.open_library,
 }
