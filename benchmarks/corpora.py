@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
 VOCABULARY = ["".join(random.Random(n).choices(SYLLABLES, k=2 + n % 3)) for n in range(3000)]
-COMMON_WORDS = 1.0
-"""The exponent of Pareto's law that words are drawn by: some are in every sentence, as in a language."""
+COMMONEST = 15
+"""One word in 16 is the first of the vocabulary, one in 17 of the others the second, and so on."""
 
 
 def prose(seed: object, words: int) -> str:
@@ -21,7 +21,7 @@ def prose(seed: object, words: int) -> str:
 
 
 def _word(chance: random.Random) -> str:
-    return VOCABULARY[min(int(chance.paretovariate(COMMON_WORDS)) - 1, len(VOCABULARY) - 1)]
+    return VOCABULARY[min(int(COMMONEST * chance.paretovariate(1)) - COMMONEST, len(VOCABULARY) - 1)]
 
 
 def exchange(text: str, share: float, seed: object) -> str:

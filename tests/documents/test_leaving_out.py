@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.corpora import exchange, prose
-from bhasa.dataset import Document
 from bhasa.documents.config import IngestConfig, NearDuplicatesConfig
 from bhasa.documents.leaving_out import leave_out
 from bhasa.documents.prepare import Prepared, prepare
@@ -77,13 +76,3 @@ def test_texts_without_words_are_only_ever_equal() -> None:
     with spooled({"a/x.txt": "-" * 80, "a/y.txt": "-" * 81}) as spool:
         leave_out(spool, NearDuplicatesConfig())
         assert len(sources(spool)) == 2
-
-
-def test_without_near_duplicates_no_signature_is_made() -> None:
-    config = IngestConfig.parse(
-        {"sources": [{"kind": "folder", "path": "raw"}], "near_duplicates": None}, "test"
-    )
-    prepared = prepare(Text(prose(0, 100)), InputFile("a/x.txt", 1, bytes), "a", config)
-    assert isinstance(prepared, Prepared)
-    assert prepared.signature == b""
-    assert isinstance(prepared.document, Document)

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from bhasa.dataset import Document
+from bhasa.dataset import SPLITS, Document
 from bhasa.documents.accounts import Account
 from bhasa.documents.config import IngestConfig
+from bhasa.documents.contamination import Signed, contamination
 from bhasa.documents.continuations import continuations
 from bhasa.documents.dividing import divide
 from bhasa.documents.leaving_out import leave_out
@@ -29,6 +30,7 @@ from bhasa.documents.records import (
     Refused,
     skipped,
 )
+from bhasa.documents.signature import runs_of_words, signature
 from bhasa.documents.splits import split_of
 from bhasa.documents.spool import Spool
 from bhasa.documents.wire import Result
@@ -104,6 +106,11 @@ class Corpus:
         self._splits = divide(self._spool, self.config)
         return bool(self._splits)
 
+    def contamination(self) -> dict[str, Any]:
+        """How much of the held-out documents stands in train, with near duplicates and without."""
+        held_out = {split: self._signed(split) for split in SPLITS if split != "train"}
+        return contamination(held_out, self._signed("train"))
+
     def make_pairs(self) -> None:
         """Add question and answer pairs from Python documents, up to `chat.max_pairs`.
 
@@ -140,6 +147,14 @@ class Corpus:
 
     def _bytes(self) -> int:
         return sum(size for _, size in self.count_documents().values())
+
+    def _signed(self, split: str) -> Iterator[Signed]:
+        if self._splits:
+            for part in self.documents(split):
+                yield Signed(part.media_type, runs_of_words(signature(part.text.encode())), left_out=False)
+        else:
+            for media_type, found, left_out in self._spool.signed_texts(split):
+                yield Signed(media_type, runs_of_words(found), bool(left_out))
 
     def _split_of(self, group: str) -> str:
         return self._splits.get(group) or split_of(group, self.config)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bhasa.documents.config import NearDuplicatesConfig
-from bhasa.documents.minhash import BAND_BYTES, band
+from bhasa.documents.minhash import BAND_BYTES, BYTES, band
 from bhasa.documents.near_duplicates import find
 from bhasa.documents.shingles import Hashes
 from bhasa.documents.spool import Spool
@@ -41,8 +41,8 @@ class SignedTexts:
         parts = [band(rows) for rows in self._spool.signatures(number * BAND_BYTES, BAND_BYTES)]
         return np.concatenate([np.empty(0, np.uint64), *parts])
 
-    def signature(self, place: int) -> bytes:
-        return self._spool.signature(int(self.places[place]))
+    def minima(self, place: int) -> bytes:
+        return self._spool.signature(int(self.places[place]), BYTES)
 
     def encoded(self, place: int) -> bytes:
         return self._spool.text(int(self.places[place])).encode()

@@ -1,4 +1,4 @@
-"""Signatures of texts: the least of a text's shingles under each of 110 hash functions.
+"""The minima of a text: the least of its shingles under each of 110 hash functions.
 
 Of two texts whose shingle sets have the Jaccard similarity s a minimum is equal with probability s (Broder
 1997), all of a band of 5 with s^5, and so at least one of 22 bands with 1 - (1 - s^5)^22: 20 % of pairs at
@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bhasa.documents.shingles import Hashes, mix, shingles, without_licence
+from bhasa.documents.shingles import Hashes, mix
 
 BANDS, ROWS = 22, 5
-BAND_BYTES = 2 * ROWS  # of a signature
+BAND_BYTES = 2 * ROWS
+BYTES = BANDS * BAND_BYTES
 SLICE = 256  # shingles at once, so that their products stay in the cache
 
 
@@ -26,22 +27,27 @@ def _multipliers(count: int) -> NDArray[np.uint32]:
 FUNCTIONS = _multipliers(BANDS * ROWS)[:, None]
 
 
-def signature(encoded: bytes) -> bytes:
-    """Of a text in UTF-8 the lower 16 bits of each minimum, little endian; empty for one without words."""
-    least = np.full(BANDS * ROWS, 0xFFFFFFFF, np.uint32)
-    empty = True
-    for block in shingles(without_licence(encoded)):
-        empty = False
-        high = (block >> np.uint64(32)).astype(np.uint32)
-        for begin in range(0, len(high), SLICE):
-            products = FUNCTIONS * high[begin : begin + SLICE]
-            np.minimum(least, products.min(axis=1), out=least)
-    return b"" if empty else least.astype("<u2").tobytes()
+def no_minima() -> NDArray[np.uint32]:
+    """(110,): what `lower` begins with."""
+    return np.full(BANDS * ROWS, 0xFFFFFFFF, np.uint32)
 
 
-def minima(signatures: bytes, rows: int = BANDS * ROWS) -> NDArray[np.uint16]:
-    """(texts, rows): of signatures one after the other, or of so many rows of each."""
-    return np.frombuffer(signatures, "<u2").reshape(-1, rows)
+def lower(least: NDArray[np.uint32], shingles: Hashes) -> None:
+    """Take more shingles of a text into its minima (110,)."""
+    high = (shingles >> np.uint64(32)).astype(np.uint32)
+    for begin in range(0, len(high), SLICE):
+        products = FUNCTIONS * high[begin : begin + SLICE]
+        np.minimum(least, products.min(axis=1), out=least)
+
+
+def packed(least: NDArray[np.uint32]) -> bytes:
+    """The lower 16 bits of each minimum, little endian."""
+    return least.astype("<u2").tobytes()
+
+
+def minima(packed: bytes, rows: int = BANDS * ROWS) -> NDArray[np.uint16]:
+    """(texts, rows): those of texts one after the other, or so many of each."""
+    return np.frombuffer(packed, "<u2").reshape(-1, rows)
 
 
 def band(bands: bytes) -> Hashes:

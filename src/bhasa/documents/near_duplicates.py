@@ -39,7 +39,8 @@ class Texts(Protocol):
     def band(self, number: int) -> Hashes:
         """(documents,): a number for each one's minima in a band."""
 
-    def signature(self, place: int) -> bytes: ...
+    def minima(self, place: int) -> bytes:
+        """Packed."""
 
     def encoded(self, place: int) -> bytes:
         """The text in UTF-8."""
@@ -99,8 +100,8 @@ def _likely(texts: Texts, place: int, candidates: list[int], threshold: float) -
     """Those whose minima do not speak against it, most equal ones first."""
     if not candidates:
         return []
-    own = minima(texts.signature(place))
-    others = minima(b"".join(map(texts.signature, candidates)))
+    own = minima(texts.minima(place))
+    others = minima(b"".join(map(texts.minima, candidates)))
     share = np.mean(own == others, axis=1)
     order = np.argsort(-share, kind="stable")
     return [candidates[n] for n in order if share[n] >= threshold - MARGIN]

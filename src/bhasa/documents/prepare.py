@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from bhasa.dataset import Document
 from bhasa.documents.cleaning import clean
 from bhasa.documents.config import IngestConfig
-from bhasa.documents.minhash import signature
 from bhasa.documents.records import Origin, Refused, Text, quarantined, skipped
+from bhasa.documents.signature import signature
 from bhasa.documents.splits import place_of
 
 MAX_TEXT_BYTES = 900_000_000  # what the spool holds in one row
@@ -26,7 +26,7 @@ class Prepared:
     counts: Mapping[str, int] = field(default_factory=dict)
     """How often each step of cleaning changed something, for those that did."""
     signature: bytes = b""
-    """What near duplicates are found by; empty where it has none."""
+    """See `signature`; empty where the text has no words."""
 
 
 def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) -> Prepared | Refused:
@@ -49,4 +49,4 @@ def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) ->
         bytes=len(encoded),
         meta=json.dumps(text.meta, sort_keys=True),
     )
-    return Prepared(document, signature=signature(encoded) if config.near_duplicates else b"")
+    return Prepared(document, signature=signature(encoded))

@@ -11,13 +11,16 @@ word is one difference, moved to a common place by P^-start (mod 2^64, where eve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.int64]
+
+Number = TypeVar("Number", np.uint64, np.int64)
 
 WORDS = 5
 BLOCK = 1 << 16  # bytes hashed at once: what a core's cache holds the sums of; a longer word is divided
@@ -51,16 +54,26 @@ POWERS = _powers(BYTE_BASE, BLOCK)
 INVERSES = _powers(pow(BYTE_BASE, -1, 1 << 64), BLOCK)
 
 
-def shingles(encoded: bytes, words: int = WORDS) -> Iterator[Hashes]:
+def shingles(encoded: bytes) -> Iterator[Hashes]:
     """Those of a text in UTF-8, repeated ones too, in order, block by block."""
+    return in_a_row(word_hashes(encoded), WORDS)
+
+
+def word_hashes(encoded: bytes) -> Iterator[Hashes]:
+    """Of each word one, block by block."""
+    for begin, end in _blocks(encoded):
+        yield _word_hashes(np.frombuffer(encoded, np.uint8, end - begin, begin))
+
+
+def in_a_row(blocks: Iterable[Hashes], count: int) -> Iterator[Hashes]:
+    """From the hashes of words to those of so many in a row."""
     hashes = np.empty(0, np.uint64)
     whole = True  # nothing has been yielded yet
-    for begin, end in _blocks(encoded):
-        block = np.frombuffer(encoded, np.uint8, end - begin, begin)
-        hashes = np.concatenate([hashes, _word_hashes(block)])
-        if len(hashes) >= words:
-            yield _in_a_row(hashes, words)
-            hashes, whole = hashes[len(hashes) - words + 1 :], False
+    for block in blocks:
+        hashes = np.concatenate([hashes, block])
+        if len(hashes) >= count:
+            yield _in_a_row(hashes, count)
+            hashes, whole = hashes[len(hashes) - count + 1 :], False
     if whole and len(hashes):
         yield _in_a_row(hashes, len(hashes))
 
@@ -68,12 +81,20 @@ def shingles(encoded: bytes, words: int = WORDS) -> Iterator[Hashes]:
 def shingle_set(encoded: bytes, *, one_in: int = 1) -> Hashes:
     """Each once, ascending; of `one_in` about one is taken, by its value, so alike in every text."""
     blocks = (block if one_in == 1 else block[block % np.uint64(one_in) == 0] for block in shingles(encoded))
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *blocks]))
+    return distinct(np.concatenate([np.empty(0, np.uint64), *blocks]))
+
+
+def distinct(values: NDArray[Number]) -> NDArray[Number]:
+    """Each once, ascending: `np.unique`, which may not be called in a worker, since it imports a module."""
+    values = np.sort(values)
+    first = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return values[first]
 
 
 def jaccard(one: Hashes, other: Hashes) -> float:
     """Size of the intersection by that of the union, of two shingle sets; 0 when both are empty."""
-    union = len(np.union1d(one, other))
+    union = len(distinct(np.concatenate([one, other])))
     return (len(one) + len(other) - union) / max(1, union)
 
 
@@ -120,7 +141,7 @@ def _words(block: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[Places,
     if not len(alone):
         return borders[::2], borders[1::2]
     after = np.minimum(alone + np.where(block[alone] >= 0xF0, 4, 3), len(block))
-    borders = np.unique(np.concatenate([borders, alone, after]))
+    borders = distinct(np.concatenate([borders, alone, after]))
     starts, ends = borders[:-1], borders[1:]
     return starts[inside[starts]], ends[inside[starts]]
 

@@ -104,8 +104,11 @@ class Spool:
         while many := rows.fetchmany(ROWS_AT_ONCE):
             yield b"".join(part for (part,) in many)
 
-    def signature(self, place: int) -> bytes:
-        found = self._execute("SELECT signature FROM signatures WHERE document = ?", place)
+    def signature(self, place: int, size: int) -> bytes:
+        """The beginning of a document's signature."""
+        found = self._execute(
+            "SELECT substr(signature, 1, ?) FROM signatures WHERE document = ?", size, place
+        )
         return bytes(found.fetchone()[0])
 
     def text(self, place: int) -> str:
@@ -129,6 +132,15 @@ class Spool:
         """Of each domain: documents, and how many of them are near duplicates."""
         counts = f"SELECT domain, count(*), sum(NOT {REMAINS}) FROM documents GROUP BY 1 ORDER BY 1"
         return list(self._execute(counts))
+
+    def signed_texts(self, split: str) -> Iterator[tuple[str, bytes, bool]]:
+        """Of documents with a signature, which are or would be in a split: the media type, the signature and
+        whether it is a near duplicate; in the order of ids."""
+        yield from self._execute(
+            f"SELECT media_type, signature, NOT {REMAINS} FROM documents "
+            'JOIN signatures ON documents.rowid = document WHERE split_of("group") = ? ORDER BY id',
+            split,
+        )
 
     def documents(self, split: str | None = None) -> Iterator[Document]:
         """Those of a split, or all, without near duplicates."""

@@ -94,6 +94,7 @@ def run(
             values = make_report(config.sources, accounted, sizes, conversations)
             values["made"] = {"divided": divided, "continuations": continuations}
             _check_not_empty(values, config)
+            values["contamination"] = corpus.contamination()
             require_space(documents, 2 * values["bytes"]["documents"], "writing the documents")
             write_documents(documents_draft, {split: corpus.documents(split) for split in SPLITS})
             write_conversations(chat_draft, {split: corpus.conversations(split) for split in SPLITS})
