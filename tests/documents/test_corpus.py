@@ -206,7 +206,7 @@ def test_every_file_has_exactly_one_outcome(tree: dict[str, bytes]) -> None:
                 for partition in open_source(source, max_file_bytes=len(CHAT)).partitions():
                     accounts += add_all(corpus, partition)
                     accounted.add(0, accounts[-1])
-            report = make_report([source], accounted, corpus.count_documents(), corpus.count_conversations())
+            report = make_report([source], accounted, corpus.count_documents(), {}, {})
             documents = documents_of(corpus)
         rows = pq.read_table(listed).to_pylist()
         expected = sorted(f"raw/{name}" for name in tree | {"always.txt": b""})

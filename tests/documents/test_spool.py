@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhasa.dataset import Document
-from bhasa.documents.records import Conversation
+from bhasa.documents.records import Conversation, Preference
 from bhasa.documents.spool import Spool
 
 
@@ -61,6 +61,22 @@ def test_conversations_come_back_as_they_were_and_pairs_up_to_a_number(tmp_path:
         assert list(spool.conversations("train")) == [talks[0]]
         assert list(spool.conversations("test")) == kept
         assert spool.count_conversations() == {"train": 1, "test": 3}
+
+
+def test_preferences_of_one_prompt_are_in_one_split_and_equal_ones_count_once(tmp_path: Path) -> None:
+    def preference(prompt: str, chosen: str, rejected: str) -> Preference:
+        return Preference((("user", prompt),), (("assistant", chosen),), (("assistant", rejected),))
+
+    pairs = [preference(f"q{n // 2}", f"good {n}", "bad") for n in range(40)]
+    with Spool(tmp_path / "spool", lambda group: "train" if group < "8" else "test") as spool:
+        assert [spool.add_preference(pair) for pair in (*pairs, pairs[0])] == [*[True] * 40, False]
+        splits = {split: list(spool.preferences(split)) for split in ("train", "test")}
+        assert spool.count_preferences() == {split: len(found) for split, found in splits.items()}
+    prompts = {split: {pair.prompt for pair in found} for split, found in splits.items()}
+    assert all(prompts.values())
+    assert not prompts["train"] & prompts["test"]
+    assert sorted(splits["train"], key=lambda pair: pair.id) == splits["train"]
+    assert {pair.id for found in splits.values() for pair in found} == {pair.id for pair in pairs}
 
 
 FULL = """

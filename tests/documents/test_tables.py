@@ -9,8 +9,8 @@ import pytest
 
 from bhasa.dataset import Document
 from bhasa.documents import tables
-from bhasa.documents.records import Conversation
-from bhasa.documents.tables import SCHEMA, write_conversations, write_documents
+from bhasa.documents.records import Conversation, Preference
+from bhasa.documents.tables import SCHEMA, write_conversations, write_documents, write_preferences
 
 
 def document(text: str) -> Document:
@@ -95,3 +95,17 @@ def test_conversations_are_json_lines(tmp_path: Path) -> None:
         ],
     }
     assert (tmp_path / "chat" / "test.jsonl").read_bytes() == b""
+
+
+def test_preferences_are_json_lines(tmp_path: Path) -> None:
+    pair = Preference((("user", "q\u2028"),), (("assistant", "good"),), (("assistant", "bad"),))
+    write_preferences(made(tmp_path / "chat"), {"train": [pair], "test": []})
+    line, end = (tmp_path / "chat" / "train.preferences.jsonl").read_bytes().split(b"\n")
+    assert end == b""
+    assert (tmp_path / "chat" / "test.preferences.jsonl").read_bytes() == b""
+    assert json.loads(line) == {
+        "id": pair.id,
+        "prompt": [{"role": "user", "content": "q\u2028"}],
+        "chosen": [{"role": "assistant", "content": "good"}],
+        "rejected": [{"role": "assistant", "content": "bad"}],
+    }

@@ -260,6 +260,29 @@ def test_folders_that_are_too_few_to_be_split_are_said(raw: Path) -> None:
         run(FOLDER, split_by="repository")
 
 
+def test_preference_pairs_are_written_beside_the_conversations_and_counted(raw: Path) -> None:
+    pairs = [{"prompt": f"number {n}?", "chosen": f"It is {n}.", "rejected": "Guess."} for n in range(40)]
+    (raw / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in [*pairs, *pairs]))
+    (raw / "tool.py").write_text("".join(f"# line {n} of a file that is divided\n" for n in range(2000)))
+    metrics = run(FOLDER)
+    report = json.loads(Path("out/ingest.json").read_text())
+    found = []
+    for split in ("train", "validation", "test"):
+        lines = Path(f"out/chat/{split}.preferences.jsonl").read_text().splitlines()
+        assert len(lines) == metrics[f"{split}_preferences"] == report["chat"][split]["preferences"]
+        found += [json.loads(line)["prompt"] for line in lines]
+    wanted = [[{"role": "user", "content": pair["prompt"]}] for pair in pairs]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+
+
+def test_chat_data_alone_is_said_to_be_no_text(raw: Path) -> None:
+    for path in raw.iterdir():
+        path.unlink()
+    (raw / "pairs.jsonl").write_text('{"prompt": "q", "completion": "a"}\n')
+    with pytest.raises(UserError, match="there is chat data and no text for the base model"):
+        run(FOLDER)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -93,6 +93,10 @@ class Corpus:
         """Of each split that has any."""
         return self._spool.count_conversations()
 
+    def count_preferences(self) -> dict[str, int]:
+        """Of each split that has any."""
+        return self._spool.count_preferences()
+
     def drop_near_duplicates(self) -> None:
         """Leave out what is nearly the same as an earlier document, where that is asked for.
 

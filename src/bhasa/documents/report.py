@@ -22,11 +22,12 @@ def make_report(
     sources: Sequence[SourceConfig],
     accounts: Accounts,
     documents: Mapping[str, tuple[int, int]],
-    chat: Mapping[str, int],
+    conversations: Mapping[str, int],
+    preferences: Mapping[str, int],
 ) -> dict[str, Any]:
     """The report as plain JSON values; equal inputs give equal reports, key order included.
 
-    `documents` are counts and bytes by split, `chat` conversations by split; a split without any may lack.
+    `documents` are counts and bytes by split, the others counts by split; a split without any may lack.
     """
     counts = accounts.count
     sizes = {split: documents.get(split, (0, 0)) for split in SPLITS}
@@ -40,7 +41,10 @@ def make_report(
             for name in sorted({kind.media_type for kind in counts})
         ],
         "documents": {split: {"documents": count, "bytes": size} for split, (count, size) in sizes.items()},
-        "chat": {split: {"conversations": chat.get(split, 0)} for split in SPLITS},
+        "chat": {
+            split: {"conversations": conversations.get(split, 0), "preferences": preferences.get(split, 0)}
+            for split in SPLITS
+        },
         "sources": [
             {
                 "kind": config.kind,

@@ -171,6 +171,10 @@ class Spool:
         """Per split that has any."""
         return dict(self._execute('SELECT split_of("group"), count(*) FROM conversations GROUP BY 1'))
 
+    def count_preferences(self) -> dict[str, int]:
+        """Per split that has any."""
+        return dict(self._execute('SELECT split_of("group"), count(*) FROM preferences GROUP BY 1'))
+
     def _in_order(
         self, table: str, columns: str, split: str | None, condition: str = "TRUE"
     ) -> Iterator[tuple[Any, ...]]:

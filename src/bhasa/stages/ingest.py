@@ -90,8 +90,13 @@ def run(
             divided = corpus.divide()
             corpus.make_pairs()
             continuations = corpus.make_continuations()
-            sizes, conversations = corpus.count_documents(), corpus.count_conversations()
-            values = make_report(config.sources, accounted, sizes, conversations)
+            values = make_report(
+                config.sources,
+                accounted,
+                corpus.count_documents(),
+                corpus.count_conversations(),
+                corpus.count_preferences(),
+            )
             values["made"] = {"divided": divided, "continuations": continuations}
             _check_not_empty(values, config)
             values["contamination"] = corpus.contamination()
@@ -142,6 +147,8 @@ def _check_watched(config: IngestConfig, raw: Sequence[Path]) -> None:
 def _check_not_empty(report: Mapping[str, Any], config: IngestConfig) -> None:
     """Later stages need every split of documents and something to tune on: say now what is missing."""
     kept = {split: sizes["documents"] for split, sizes in report["documents"].items()}
+    if not any(kept.values()) and report["files"]["kept"]:
+        raise UserError(f"ingest.sources: there is chat data and no text for the base model. {_remedy()}")
     if not any(kept.values()):
         commonest = sorted(report["reasons"], key=lambda row: -row["files"])[:5]
         found = ", ".join(f"{row['reason']} ({row['files']})" for row in commonest)
@@ -214,5 +221,5 @@ def _metrics(report: Mapping[str, Any]) -> dict[str, float]:
     for split, sizes in report["documents"].items():
         counts |= {f"{split}_documents": sizes["documents"], f"{split}_bytes": sizes["bytes"]}
     for split, sizes in report["chat"].items():
-        counts |= {f"{split}_conversations": sizes["conversations"]}
+        counts |= {f"{split}_{kind}": count for kind, count in sizes.items()}
     return counts
