@@ -21,7 +21,7 @@ from bhasa.documents.records import Refused, Text
 from bhasa.documents.wire import Job, pack_result
 from bhasa.documents.worker import results
 from bhasa.documents.workers import Processes
-from tests.documents.readers.office_files import epub
+from tests.documents.readers.office_files import OPEN_DOCUMENT, docx, epub, odt, paragraph, pptx, shape
 
 TEXT = "A state of fixed size remembers what matters.\n"
 
@@ -53,7 +53,20 @@ def _data() -> dict[str, bytes]:
 
 def _office() -> dict[str, bytes]:
     page = b"<html><body>A state of fixed size</body></html>"
-    return {".html": page, ".htm": page, ".xhtml": page, ".epub": epub({"a": "A state of fixed size"})}
+    flat = f"<d{OPEN_DOCUMENT}><text:p>A state of fixed size</text:p></d>".encode()
+    opened = odt("<text:p>A state of fixed size</text:p>")
+    mail = b"Subject: State\n\nA state of fixed size\n"
+    spoken = b"WEBVTT\n\n1\n00:01.000 --> 00:02.000\nA state of fixed size\n"
+    return {
+        **dict.fromkeys((".html", ".htm", ".xhtml"), page),
+        ".epub": epub({"a": "A state of fixed size"}),
+        ".docx": docx(paragraph("A state of fixed size")),
+        ".pptx": pptx([shape("A state of fixed size")]),
+        **{".odt": opened, ".odp": opened, ".fodt": flat, ".fodp": flat},
+        **{".eml": mail, ".mbox": b"From a@b Thu Jan  1 00:00:00 1970\n" + mail},
+        **{".srt": spoken, ".vtt": spoken},
+        ".ipynb": json.dumps({"cells": [{"cell_type": "markdown", "source": ["A state"]}]}).encode(),
+    }
 
 
 def _archives() -> dict[str, bytes]:

@@ -62,12 +62,28 @@ READERS: dict[str, Format] = {
     ),
     ".parquet": Format("application/vnd.apache.parquet", "bhasa.documents.readers.parquet_file"),
 }
+OFFICE = "application/vnd.openxmlformats-officedocument"
+OPEN_DOCUMENT = "application/vnd.oasis.opendocument"
 HYPERTEXT = "bhasa.documents.readers.hypertext"
 READERS |= {
     **dict.fromkeys((".html", ".htm"), Format("text/html", HYPERTEXT)),
     ".xhtml": Format("application/xhtml+xml", HYPERTEXT),
     ".epub": Format("application/epub+zip", "bhasa.documents.readers.epub"),
+    ".docx": Format(f"{OFFICE}.wordprocessingml.document", "bhasa.documents.readers.docx"),
+    ".pptx": Format(f"{OFFICE}.presentationml.presentation", "bhasa.documents.readers.pptx"),
+    **dict.fromkeys((".odt", ".fodt"), Format(f"{OPEN_DOCUMENT}.text", "bhasa.documents.readers.odf")),
+    **dict.fromkeys(
+        (".odp", ".fodp"), Format(f"{OPEN_DOCUMENT}.presentation", "bhasa.documents.readers.odf")
+    ),
 }
+SUBTITLES = "bhasa.documents.readers.subtitles"
+READERS |= {
+    ".srt": Format("application/x-subrip", SUBTITLES),
+    ".vtt": Format("text/vtt", SUBTITLES),
+    ".ipynb": Format("application/x-ipynb+json", "bhasa.documents.readers.notebook"),
+}
+MAIL = "bhasa.documents.readers.mail"
+READERS |= {".eml": Format("message/rfc822", MAIL), ".mbox": Format("application/mbox", MAIL)}
 ARCHIVES = "bhasa.documents.readers.archives"
 READERS |= {
     ".zip": Format("application/zip", ARCHIVES),

@@ -50,10 +50,15 @@ class _Frame:
         if self.lines:
             self.lines += [""] * self.gap
         self.gap = 0
-        outer = self.indents[-1 - len(self.markers)] if len(self.indents) > len(self.markers) else ""
-        indent = outer + "".join(self.markers) if self.markers else self.indents[-1] if self.indents else ""
+        if not text:
+            self.lines.append("")
+            return
+        above = len(self.indents) - len(self.markers)
+        indent = "".join(self.markers) if self.markers else self.indents[-1] if self.indents else ""
+        if self.markers and above:
+            indent = self.indents[above - 1] + indent
         self.markers.clear()
-        self.lines.append((indent + text).rstrip(" ") if text else "")
+        self.lines.append((indent + text).rstrip(" "))
 
 
 class Layout:
@@ -126,12 +131,15 @@ class Layout:
         self._push(_Frame())
 
     def close_cell(self) -> None:
-        lines = self.close_area()
+        self.add_cell(self.close_area())
+
+    def add_cell(self, lines: list[str], times: int = 1) -> None:
+        """A cell that was laid out apart, as often as it is in its row."""
         cells = self._frames[-1].cells
         if cells is None:  # no row around it
             self.add_lines(lines)
         else:
-            cells.append(lines)
+            cells += [lines] * times
 
     def open_area(self) -> None:
         """What follows is laid out apart, until `close_area` hands it out."""

@@ -15,10 +15,13 @@ from bhasa.documents.records import quarantined
 
 MAX_DEPTH = 2048  # of elements in one another
 SEPARATOR = " "
+OPEN_DOCUMENT_SVG = "urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0"
 
 
 class Handler(Protocol):
-    """Names are local; those of attributes for relationships between parts have `r:` before them."""
+    """Names are local, but where one means two things in a format: attributes that refer to parts of Office
+    Open XML have `r:` before them, elements that OpenDocument has from SVG have `svg:`.
+    """
 
     def start(self, tag: str, attributes: dict[str, str]) -> None: ...
 
@@ -43,12 +46,12 @@ def parse(content: bytes, handler: Handler, encoding: str | None = None) -> None
         if depth > MAX_DEPTH:
             raise quarantined("XML that is nested too deeply")
         named = {_attribute(key): value for key, value in attributes.items()} if attributes else attributes
-        handler.start(name.rpartition(SEPARATOR)[2], named)
+        handler.start(_tag(name), named)
 
     def end(name: str) -> None:
         nonlocal depth
         depth -= 1
-        handler.end(name.rpartition(SEPARATOR)[2])
+        handler.end(_tag(name))
 
     def entity(name: str, is_parameter: bool) -> None:
         handler.data(html5.get(f"{name};", "\ufffd") if not is_parameter else "")
@@ -60,6 +63,11 @@ def parse(content: bytes, handler: Handler, encoding: str | None = None) -> None
         parser.Parse(content, True)
     except (expat.ExpatError, ValueError, LookupError):  # the last two: an encoding that Python lacks
         raise quarantined("broken XML") from None
+
+
+def _tag(name: str) -> str:
+    space, _, local = name.rpartition(SEPARATOR)
+    return f"svg:{local}" if space == OPEN_DOCUMENT_SVG else local
 
 
 def _attribute(key: str) -> str:
