@@ -28,12 +28,13 @@ HOMES = {
     "datasets": ("documents/sources/",),
     "fsspec": ("documents/sources/",),
     "dvc": (),
+    "ray": ("documents/ray_cluster.py",),
 }
 
 # What takes long to import, and so is imported by a command when it runs and not before.
 HEAVY = {
     *("torch", "mlflow", "transformers", "peft", "datasets", "pyarrow", "onnx", "onnxruntime"),
-    *("tokenizers", "safetensors", "pypdf", "matplotlib", "pydantic", "numpy", "pandas"),
+    *("tokenizers", "safetensors", "pypdf", "matplotlib", "pydantic", "numpy", "pandas", "ray"),
 }
 
 # Who must not know whom, whenever the import happens.

@@ -35,10 +35,10 @@ class HardwareProfile(Config):
     """Implementation of the operations, see `ops.backends`; auto is the fastest that this machine can run."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads; null is one per core. Matrix products round differently with another number."""
-    data_executor: Literal["processes"] = "processes"
-    """What reads and encodes the corpus; what it writes is the same with each."""
+    data_executor: Literal["processes", "ray"] = "processes"
+    """What reads the corpus: processes here, or a Ray cluster. What is written is the same with each."""
     data_workers: Annotated[int, Field(ge=1)] | None = None
-    """How many of them at a time; null is one per core."""
+    """How many files are read at a time, in the whole cluster; null is one per core of this machine."""
 
     @property
     def torch_device(self) -> "torch.device":

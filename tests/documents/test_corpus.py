@@ -17,13 +17,14 @@ from bhasa.documents import prepare
 from bhasa.documents.accounts import Account, Accounts
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.corpus import Corpus
-from bhasa.documents.reading import open_task, read_all
-from bhasa.documents.records import Outcome
+from bhasa.documents.reading import read_all
+from bhasa.documents.records import Outcome, Refused
 from bhasa.documents.report import make_report
 from bhasa.documents.source_configs import FolderConfig
 from bhasa.documents.sources import open_source
 from bhasa.documents.sources.files import InputFile
-from bhasa.documents.wire import Job, Result
+from bhasa.documents.tasks import Task
+from bhasa.documents.wire import Result
 from bhasa.documents.worker import results
 
 SOURCES = [{"kind": "folder", "path": "raw"}]
@@ -51,13 +52,19 @@ class InThisProcess:
     def __init__(self, config: IngestConfig) -> None:
         self.config = config
 
-    def map(self, batches: Iterable[Sequence[Job]]) -> Iterator[Iterator[Result | None]]:
+    def map(self, batches: Iterable[Sequence[Task]]) -> Iterator[Iterator[Result | None]]:
         for batch in batches:
-            yield chain.from_iterable((*results(job, self.config), None) for job in batch)
+            yield chain.from_iterable((*self._results(task), None) for task in batch)
+
+    def _results(self, task: Task) -> Iterator[Result]:
+        job = task.open()
+        if isinstance(job, Refused):
+            return iter([Result(job, 0, task.partition.media_type)])
+        return results(job, self.config)
 
 
 def add_all(corpus: Corpus, *files: InputFile) -> list[Account]:
-    tasks = (open_task(file, 0, "raw") for file in files)
+    tasks = (Task(0, "raw", file) for file in files)
     return [
         corpus.add(task.partition, found) for task, found in read_all(tasks, InThisProcess(corpus.config))
     ]

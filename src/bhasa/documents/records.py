@@ -32,6 +32,10 @@ class Refused(Exception):
         self.outcome, self.reason, self.part = outcome, reason, part
         """`part` says where in the partition, such as `line 3`; empty: all of it."""
 
+    def __reduce__(self) -> tuple[type[Refused], tuple[Outcome, str, str]]:
+        """As it is sent to another machine."""
+        return Refused, (self.outcome, self.reason, self.part)
+
 
 def skipped(reason: str) -> Refused:
     return Refused(Outcome.SKIPPED, reason)

@@ -78,7 +78,7 @@ class Worker:
             while left:
                 if not self._pipe.poll(silence):
                     raise Death("its reader does not answer")
-                results = list(map(_result, wire.unpack(self._pipe.recv_bytes())))
+                results = list(map(result_of, wire.unpack(self._pipe.recv_bytes())))
                 left -= results.count(None)
                 yield results
         except (OSError, EOFError, ValueError, TypeError, KeyError):
@@ -205,7 +205,8 @@ class Processes:
         worker.close()
 
 
-def _result(message: Message) -> Result | None:
+def result_of(message: Message) -> Result | None:
+    """The result that a worker sent; None where all of a job are there."""
     if "cannot" in message.values:
         raise BhasaError(f"{message.values['cannot']}; `make setup` installs what reading needs")
     return None if "end" in message.values else wire.unpack_result(message)

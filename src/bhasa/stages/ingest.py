@@ -115,14 +115,15 @@ def run(
 
 
 def _read_all(config: IngestConfig, executor: Executor, corpus: Corpus, accounts: Accounts) -> None:
-    from bhasa.documents.reading import open_task, read_all
+    from bhasa.documents.reading import read_all
     from bhasa.documents.sources import open_source
+    from bhasa.documents.tasks import Task
     from bhasa.progress import progress
 
     sources = [open_source(source, max_file_bytes=config.max_file_bytes) for source in config.sources]
     domains = [source.domain for source in config.sources]
     tasks = (
-        open_task(partition, place, domain)
+        Task(place, domain, partition)
         for place, (source, domain) in enumerate(zip(sources, domains, strict=True))
         for partition in source.partitions()
     )

@@ -10,10 +10,10 @@ import pytest
 from bhasa.dataset import SPLITS
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.corpus import Corpus
-from bhasa.documents.reading import open_task
 from bhasa.documents.records import Conversation, Record, Refused, Text, quarantined
 from bhasa.documents.sources import SOURCES
 from bhasa.documents.sources.rows import Row
+from bhasa.documents.tasks import Task
 from bhasa.documents.wire import Job
 from bhasa.documents.worker import results
 from bhasa.stages import ingest
@@ -89,9 +89,9 @@ def test_records_of_one_group_are_in_one_split(named: bool, tmp_path: Path) -> N
     ]
     with Corpus(config, tmp_path / "spool") as corpus:
         for partition in Rows(rows).partitions():
-            task = open_task(partition, 0, "rows")
-            assert isinstance(task.job, Job)
-            corpus.add(partition, results(task.job, config))
+            job = Task(0, "rows", partition).open()
+            assert isinstance(job, Job)
+            corpus.add(partition, results(job, config))
         corpus.make_pairs()
         splits = {document.source: split for split in SPLITS for document in corpus.documents(split)}
         pairs = {
