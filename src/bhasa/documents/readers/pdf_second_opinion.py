@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import pkgutil
+from contextlib import suppress
 from functools import cached_property
+from importlib import import_module
 
 import pypdf
 from pypdf.errors import DependencyError
@@ -13,6 +16,11 @@ from bhasa.documents.records import Refused, quarantined
 MAX_OPERATORS = 1_000_000  # of content streams, in the whole file
 PAGE_COST = 20_000  # operators that a page counts as at least: no more than 50 pages are read
 MAX_CONTENT_BYTES = 4 << 20  # of a page, which pypdf parses before an operator is counted
+
+# pypdf imports some of its modules when they are first used, which is too late where no file can be opened.
+for module in pkgutil.walk_packages(pypdf.__path__, "pypdf."):
+    with suppress(ImportError):  # those for packages that are not installed
+        import_module(module.name)
 
 
 class TooMuchWork(Exception):
