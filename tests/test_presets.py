@@ -42,7 +42,7 @@ def test_model_presets_load(path):
     [("tiny", 192, 1.8), ("small", 512, 50), ("medium", 768, 150), ("large", 1024, 400)],
 )
 def test_sizes_count_what_they_are_called(family, size, width, millions):
-    vocabulary = YAML(typ="safe").load(ROOT / "params.yaml")["tokenize"]["vocab_size"]
+    vocabulary = YAML(typ="safe").load(ROOT / "params.yaml")["tokenize"]["tokenizer"]["vocab_size"]
     config = ModelConfig.load(PIPELINE / "model" / f"{family}{size}.yaml").model_copy(
         update={"vocab_size": vocabulary}
     )
@@ -108,7 +108,7 @@ def test_a_larger_gpu_takes_no_fewer_rows_and_none_recomputes_in_full_precision(
 def test_a_gpu_s_profile_fits_its_memory_with_the_default_model(name):
     choice = YAML(typ="safe").load(ROOT / "params.yaml")
     config = ModelConfig.load(PIPELINE / "model" / f"{choice['model']['size']}.yaml")
-    config = config.model_copy(update={"vocab_size": choice["tokenize"]["vocab_size"]})
+    config = config.model_copy(update={"vocab_size": choice["tokenize"]["tokenizer"]["vocab_size"]})
     training = PretrainPreset.load(PIPELINE / "training" / f"{choice['training']['preset']}.yaml")
     profile, count = HardwareProfile.load(PROFILES[name]), outline(config).num_parameters()
     needed = training_bytes(
@@ -170,7 +170,7 @@ def test_a_model_that_no_batch_makes_fit_is_refused(pipeline, tmp_path, monkeypa
     with pytest.raises(UserError, match=message):
         check(params_with(tmp_path, model__size="large"), pipeline)
     with pytest.raises(UserError, match=r"smaller model or vocabulary"):
-        check(params_with(tmp_path, model__size="small", tokenize__vocab_size=1 << 20), pipeline)
+        check(params_with(tmp_path, model__size="small", tokenize__tokenizer__vocab_size=1 << 20), pipeline)
 
 
 def test_a_model_to_start_from_is_held_against_the_other_sections_instead_of_the_preset(pipeline, tmp_path):
@@ -209,7 +209,7 @@ def test_pretrain_finds_before_it_starts_what_would_stop_a_stage_after_it(pipeli
         ("evaluate", "max_bytes", "many"),
         ("export", "tokens", 0),
         ("speed", "repeats", 0),
-        ("tokenize", "vocab_size", 10),
+        ("tokenize", "max_bytes", 0),
         ("ingest", "test_fraction", 1.5),
     ],
 )

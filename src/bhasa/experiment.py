@@ -69,7 +69,9 @@ def architecture_of(experiment: Experiment, preset: Path) -> ModelConfig:
         from bhasa import bundle
 
         return bundle.read_config(Path(experiment.pretrain.init_from))
-    return architecture.model_copy(update={"vocab_size": experiment.tokenize.vocab_size})
+    from bhasa.tokens import kinds
+
+    return architecture.model_copy(update={"vocab_size": kinds.largest_size(experiment.tokenize.tokenizer)})
 
 
 def check_together(experiment: Experiment, architecture: ModelConfig, hardware: HardwareProfile) -> None:

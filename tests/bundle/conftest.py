@@ -6,8 +6,9 @@ import torch
 from bhasa import bundle
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens import tokenizer_files
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 
 # Sizes that are all different and mostly odd, so that an exchange of two shows.
 FAMILIES = {
@@ -30,7 +31,7 @@ FAMILIES = {
 def tokenizer(tmp_path_factory):
     """A folder with a tokenizer and nothing else."""
     folder = tmp_path_factory.mktemp("tokenizer") / "tokenizer"
-    bpe.save(bpe.train(["some words, and some more words"] * 3, TokenizeConfig(vocab_size=280)), folder)
+    tokenizer_files.save(bpe.make(BpeConfig(vocab_size=280), ["some words, and some more words"] * 3), folder)
     return folder
 
 

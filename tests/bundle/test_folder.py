@@ -15,8 +15,9 @@ from bhasa.inference.config import SamplingConfig
 from bhasa.inference.generate import Decoder
 from bhasa.model.config import AttentionConfig, ModelConfig
 from bhasa.model.language_model import build
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens import tokenizer_files
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 
 VARIANTS = {
     "published": {},
@@ -37,7 +38,7 @@ VARIANTS = {
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer") / "tokenizer"
-    bpe.save(bpe.train(["some words, and some more words"] * 3, TokenizeConfig(vocab_size=280)), folder)
+    tokenizer_files.save(bpe.make(BpeConfig(vocab_size=280), ["some words, and some more words"] * 3), folder)
     return folder
 
 
@@ -219,7 +220,9 @@ def test_a_failed_save_leaves_the_old_folder(folder, tokenizer, tmp_path):
 
 
 def test_a_tokenizer_with_tokens_that_the_model_has_no_rows_for_is_named(tmp_path):
-    bpe.save(bpe.train(["the cat sat on the mat"], TokenizeConfig(vocab_size=270)), tmp_path / "tokenizer")
+    tokenizer_files.save(
+        bpe.make(BpeConfig(vocab_size=270), ["the cat sat on the mat"]), tmp_path / "tokenizer"
+    )
     size = bundle.load_tokenizer(tmp_path / "tokenizer").get_vocab_size()
     for rows, refused in ((size, False), (size - 1, True)):
         model = build(ModelConfig(d_model=16, n_layer=1, vocab_size=rows), seed=0)

@@ -7,8 +7,8 @@ from bhasa.evaluation.subject import Subject
 from bhasa.inference.config import SamplingConfig
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel, build
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 
 TEXTS = ["the cat sat on the mat, and the rat saw it\n" * 3, "caf\u00e9 <|end|>", "so " * 40]
 
@@ -24,7 +24,7 @@ def model() -> LanguageModel:
 @pytest.fixture
 def subject(model: LanguageModel) -> Callable[..., Subject]:
     """Makes a subject of TEXTS; nothing that was computed of another one is in it."""
-    tokenizer = bpe.train(TEXTS, TokenizeConfig(vocab_size=280))
+    tokenizer = bpe.make(BpeConfig(vocab_size=280), TEXTS)
     config = EvaluateConfig(
         batch=2,
         chunk=16,

@@ -8,8 +8,9 @@ import pytest
 from bhasa import bundle
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel, build
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens import tokenizer_files
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 
 TEXT = "The river carried what the mountain gave, and the sea kept the account of both. " * 20
 
@@ -51,7 +52,7 @@ def config(request: pytest.FixtureRequest) -> ModelConfig:
 @pytest.fixture(scope="session")
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export") / "tokenizer"
-    bpe.save(bpe.train([TEXT], TokenizeConfig(vocab_size=300)), folder)
+    tokenizer_files.save(bpe.make(BpeConfig(vocab_size=300), [TEXT]), folder)
     return folder
 
 

@@ -3,8 +3,8 @@ from tokenizers import Tokenizer
 
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import LanguageModel, build
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 
 VOCAB_SIZE = 300
 
@@ -21,6 +21,6 @@ def model() -> LanguageModel:
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     text = "the cat sat on the mat, and the cat saw that the rat sat too while nobody was watching them"
-    trained = bpe.train([text] * 2, TokenizeConfig(vocab_size=VOCAB_SIZE))
+    trained = bpe.make(BpeConfig(vocab_size=VOCAB_SIZE), [text] * 2)
     assert trained.get_vocab_size() == VOCAB_SIZE
     return trained

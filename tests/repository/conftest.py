@@ -21,7 +21,7 @@ SMALL = {
     "ingest.validation_fraction": 0.15,
     "ingest.test_fraction": 0.15,
     "ingest.chat.max_pairs": 400,
-    "tokenize.vocab_size": 512,
+    "tokenize.tokenizer.vocab_size": 512,
     "pretrain.max_steps": 6,
     "finetune.max_steps": 4,
     "evaluate.max_bytes": 20_000,

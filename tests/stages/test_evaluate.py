@@ -21,8 +21,9 @@ from bhasa.journal import sha256_file, sha256_folder
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.stages import evaluate
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens import encoding, tokenizer_files
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 from bhasa.tracking import NullTracker
 
 TEXTS = ["the cat sat on the mat, and the rat saw it\n" * 3, "caf\u00e9 <|end|>", "so " * 40]
@@ -43,8 +44,8 @@ def inputs(tmp_path_factory):
     pq.write_table(
         pa.table({"text": TEXTS, "bytes": pa.array(sizes)}), root / "documents" / "test-00000.parquet"
     )
-    tokenizer = bpe.train(TEXTS, TokenizeConfig(vocab_size=280))
-    bpe.save(tokenizer, root / "tokenizer")
+    tokenizer = bpe.make(BpeConfig(vocab_size=280), TEXTS)
+    tokenizer_files.save(tokenizer, root / "tokenizer")
     for seed, name in enumerate(("base", "finetuned")):
         config = ModelConfig(
             d_model=16,
@@ -87,7 +88,7 @@ def test_the_report_agrees_with_a_naive_computation(inputs, tmp_path):
     for name in ("base", "finetuned"):
         model, tokenizer = bundle.load(inputs[name]), bundle.load_tokenizer(inputs[name])
         nats, tokens = 0.0, 0
-        for ids in bpe.encode_documents(tokenizer, TEXTS):
+        for ids in encoding.encode_documents(tokenizer, TEXTS):
             with torch.no_grad():
                 log_p = model(torch.from_numpy(ids.astype(np.int64))[None])[0][0].double().log_softmax(-1)
             nats -= sum(float(log_p[i, token]) for i, token in enumerate(ids[1:].tolist()))

@@ -15,8 +15,9 @@ from bhasa.export.targets import TARGETS, Gates
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.stages.export import run
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens import tokenizer_files
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 from bhasa.tracking import NullTracker
 
 TEXT = "The river carried what the mountain gave, and the sea kept the account of both. " * 20
@@ -35,7 +36,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("source")
-    bpe.save(bpe.train([TEXT], TokenizeConfig(vocab_size=300)), root / "tokenizer")
+    tokenizer_files.save(bpe.make(BpeConfig(vocab_size=300), [TEXT]), root / "tokenizer")
     config = ModelConfig(d_model=32, n_layer=2, vocab_size=300, d_state=8, initializer_range=0.3)
     bundle.save(root / "model", build(config, seed=0), tokenizer=root / "tokenizer", provenance={})
     return root / "model"

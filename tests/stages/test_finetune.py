@@ -19,9 +19,10 @@ from bhasa.inference.config import SamplingConfig
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.stages import evaluate, export, finetune
-from bhasa.tokens import bpe
+from bhasa.tokens import tokenizer_files
 from bhasa.tokens.chat import render
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 
@@ -40,8 +41,8 @@ CONFIG = FinetuneConfig(
 def inputs(tmp_path_factory) -> Path:
     """A base of random weights, with conversations in tokens and test documents."""
     folder = tmp_path_factory.mktemp("inputs")
-    tokenizer = bpe.train(TEXTS, TokenizeConfig(vocab_size=300))
-    bpe.save(tokenizer, folder / "tokenizer")
+    tokenizer = bpe.make(BpeConfig(vocab_size=300), TEXTS)
+    tokenizer_files.save(tokenizer, folder / "tokenizer")
     turns = [
         [{"role": "user", "content": f"number {i}?"}, {"role": "assistant", "content": f"x + {i}"}]
         for i in range(40)

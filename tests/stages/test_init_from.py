@@ -21,7 +21,7 @@ from bhasa.hardware import HardwareProfile
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.stages import finetune, pretrain
-from bhasa.tokens import bpe
+from bhasa.tokens import encoding, tokenizer_files
 from bhasa.tokens.chat import render
 from bhasa.tokens.foreign_tokenizer import open_foreign
 from bhasa.tokens.shard_writer import TokenDocument, write_tokens
@@ -68,8 +68,8 @@ def inputs(source, tmp_path_factory) -> Path:
     """What `tokenize` makes with the tokenizer of `source`."""
     folder = tmp_path_factory.mktemp("inputs")
     tokenizer = open_foreign(source).tokenizer
-    bpe.save(tokenizer, folder / "tokenizer")
-    documents = [TokenDocument(ids, 1) for ids in bpe.encode_documents(tokenizer, TEXTS)]
+    tokenizer_files.save(tokenizer, folder / "tokenizer")
+    documents = [TokenDocument(ids, 1) for ids in encoding.encode_documents(tokenizer, TEXTS)]
     talk = [{"role": "user", "content": "number?"}, {"role": "assistant", "content": "return x"}]
     rendered = render(tokenizer, talk)
     conversations = [TokenDocument(rendered.ids, 1, rendered.mask)] * len(TEXTS)

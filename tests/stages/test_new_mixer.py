@@ -20,8 +20,9 @@ from bhasa.inference.generate import generate
 from bhasa.model.config import ModelConfig
 from bhasa.model.mixers import MIXERS, MixerKind
 from bhasa.stages import export, pretrain
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens import encoding, tokenizer_files
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
@@ -111,9 +112,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def train(root: Path) -> Path:
     """The folder of a model whose layers are Mamba and the new mixer by turns."""
-    tokenizer = bpe.train(TEXTS, TokenizeConfig(vocab_size=300))
-    bpe.save(tokenizer, root / "tokenizer")
-    ids = bpe.encode_documents(tokenizer, TEXTS)
+    tokenizer = bpe.make(BpeConfig(vocab_size=300), TEXTS)
+    tokenizer_files.save(tokenizer, root / "tokenizer")
+    ids = encoding.encode_documents(tokenizer, TEXTS)
     rows = [TokenDocument(i, len(text)) for i, text in zip(ids, TEXTS, strict=True)]
     splits = {"train": rows[:30], "validation": rows[30:35], "test": rows[35:]}
     write_tokens(

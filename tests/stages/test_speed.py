@@ -13,8 +13,9 @@ from bhasa.journal import sha256_file
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
 from bhasa.stages import speed
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens import tokenizer_files
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 
 PROFILE = HardwareProfile(device="cpu", precision="fp32", micro_batch=1)
 
@@ -22,7 +23,7 @@ PROFILE = HardwareProfile(device="cpu", precision="fp32", micro_batch=1)
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("speed")
-    bpe.save(bpe.train(["so it goes"], TokenizeConfig(vocab_size=270)), root / "tokenizer")
+    tokenizer_files.save(bpe.make(BpeConfig(vocab_size=270), ["so it goes"]), root / "tokenizer")
     model = build(ModelConfig(d_model=16, n_layer=2, vocab_size=270), seed=0)
     bundle.save(root / "model", model, tokenizer=root / "tokenizer", provenance={})
     return root / "model"

@@ -15,13 +15,13 @@ from tokenizers.pre_tokenizers import ByteLevel
 from bhasa.errors import UserError
 from bhasa.journal import sha256_folder
 from bhasa.stages.tokenize import run
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.config import BpeConfig, TokenizeConfig
 from bhasa.tokens.packing import ChatLoader
 from bhasa.tokens.shard_reader import open_split
 from bhasa.tracking import NullTracker
 
 SPLITS = ("train", "validation", "test")
-CONFIG = TokenizeConfig(vocab_size=280)
+CONFIG = TokenizeConfig(tokenizer=BpeConfig(vocab_size=280))
 
 
 def documents_of(split: str) -> list[str]:
@@ -43,7 +43,8 @@ def write_parquet(path: Path, texts: list[str]) -> None:
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> dict[str, Path]:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     documents, chat = tmp_path / "documents", tmp_path / "chat"
     documents.mkdir()
     chat.mkdir()
@@ -115,20 +116,24 @@ def test_only_the_train_split_shapes_the_tokenizer(folders: dict[str, Path]) -> 
     assert sha256_folder(folders["tokenizer"]) != before
 
 
-def test_a_byte_budget_takes_the_first_documents(folders: dict[str, Path]) -> None:
-    write_parquet(folders["documents"] / "train-00000.parquet", ["aaaa " * 20, "zqzq " * 20])
-    tokenized(folders, TokenizeConfig(vocab_size=300, max_bytes=100))
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_byte_budget_takes_the_documents_of_the_lowest_ids(order: int, folders: dict[str, Path]) -> None:
+    texts = sorted(["aaaa " * 20, "zqzq " * 20], key=lambda text: hashlib.sha256(text.encode()).hexdigest())
+    write_parquet(folders["documents"] / "train-00000.parquet", texts[::order])
+    tokenized(folders, TokenizeConfig(tokenizer=BpeConfig(vocab_size=300), max_bytes=100))
     vocabulary = Tokenizer.from_file(str(folders["tokenizer"] / "tokenizer.json")).get_vocab()
-    assert "aaaa" in vocabulary
-    assert "zq" not in vocabulary
+    assert texts[0].strip().split()[0] in vocabulary
+    assert texts[1][:2] not in vocabulary
 
 
 def test_a_small_corpus_says_that_the_vocabulary_is_smaller(
     folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    metrics = tokenized(folders, TokenizeConfig(vocab_size=50_000))
+    metrics = tokenized(folders, TokenizeConfig(tokenizer=BpeConfig(vocab_size=50_000)))
     assert metrics["vocab_size"] < 1000
-    message = f"tokenize.vocab_size: 50,000 asked for, the text gives {metrics['vocab_size']:,} tokens"
+    message = (
+        f"tokenize.tokenizer.vocab_size: 50,000 asked for, the text gives {metrics['vocab_size']:,} tokens"
+    )
     assert message in capsys.readouterr().err
 
 

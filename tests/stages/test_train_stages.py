@@ -13,9 +13,10 @@ from bhasa.finetuning.config import FinetuneConfig, LoraConfig
 from bhasa.hardware import HardwareProfile
 from bhasa.model.config import ModelConfig
 from bhasa.stages import finetune, pretrain
-from bhasa.tokens import bpe
+from bhasa.tokens import encoding, tokenizer_files
 from bhasa.tokens.chat import render
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 from bhasa.tracking import NullTracker
 from bhasa.training.config import PretrainConfig, PretrainPreset
@@ -36,11 +37,11 @@ SHARED = {
 def inputs(tmp_path_factory) -> Path:
     """A tokenizer, and documents and conversations in tokens."""
     folder = tmp_path_factory.mktemp("inputs")
-    tokenizer = bpe.train(TEXTS, TokenizeConfig(vocab_size=300))
-    bpe.save(tokenizer, folder / "tokenizer")
+    tokenizer = bpe.make(BpeConfig(vocab_size=300), TEXTS)
+    tokenizer_files.save(tokenizer, folder / "tokenizer")
     documents = [
         TokenDocument(ids, len(text))
-        for ids, text in zip(bpe.encode_documents(tokenizer, TEXTS), TEXTS, strict=True)
+        for ids, text in zip(encoding.encode_documents(tokenizer, TEXTS), TEXTS, strict=True)
     ]
     conversations = []
     for i in range(40):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens import tokenizer_files
+from bhasa.tokens.config import BpeConfig
+from bhasa.tokens.kinds import bpe
 from bhasa.tokens.shard_reader import TokenSplit, open_split
 from bhasa.tokens.shard_writer import TokenDocument, write_tokens
 from bhasa.tokens.special import END_OF_TEXT
@@ -30,7 +31,7 @@ def corpus() -> list[str]:
 @pytest.fixture(scope="session")
 def tokenizer_folder(corpus: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokens") / "tokenizer"
-    bpe.save(bpe.train(corpus, TokenizeConfig(vocab_size=VOCAB_SIZE)), folder)
+    tokenizer_files.save(bpe.make(BpeConfig(vocab_size=VOCAB_SIZE), corpus), folder)
     return folder
 
 

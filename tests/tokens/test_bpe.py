@@ -15,15 +15,17 @@ from tokenizers.pre_tokenizers import ByteLevel, Metaspace, Sequence, Split
 from tokenizers.trainers import BpeTrainer
 from transformers import AutoTokenizer
 
-from bhasa.tokens import bpe
-from bhasa.tokens.config import SMALLEST_VOCABULARY, TokenizeConfig
+from bhasa.tokens import encoding, tokenizer_files
+from bhasa.tokens.config import SMALLEST_VOCABULARY, BpeConfig
+from bhasa.tokens.kinds import bpe
 from bhasa.tokens.special import END_OF_TEXT, SPECIAL_TOKENS
 
 TRAIN = """
 import json, sys
-from bhasa.tokens import bpe
-from bhasa.tokens.config import TokenizeConfig
-print(bpe.train(json.load(sys.stdin), TokenizeConfig(vocab_size=400)).to_str())
+from bhasa.tokens import encoding, tokenizer_files
+from bhasa.tokens.kinds import bpe
+from bhasa.tokens.config import BpeConfig
+print(bpe.make(BpeConfig(vocab_size=400), json.load(sys.stdin)).to_str())
 """
 
 
@@ -40,7 +42,7 @@ def test_the_same_text_gives_the_same_bytes_in_any_process_and_on_any_number_of_
 
 
 def test_saving_twice_gives_the_same_bytes(corpus: list[str], tokenizer_folder: Path, tmp_path: Path) -> None:
-    bpe.save(bpe.train(corpus, TokenizeConfig(vocab_size=400)), tmp_path / "again")
+    tokenizer_files.save(bpe.make(BpeConfig(vocab_size=400), corpus), tmp_path / "again")
     files = sorted(path.name for path in tokenizer_folder.iterdir())
     assert files == ["tokenizer.json", "tokenizer_config.json"]
     for name in files:
@@ -54,7 +56,7 @@ def test_special_tokens_have_the_first_ids_and_every_byte_has_one(tokenizer: Tok
 
 
 def test_a_corpus_that_repeats_nothing_gives_a_smaller_vocabulary() -> None:
-    assert bpe.train(["abc"], TokenizeConfig(vocab_size=5000)).get_vocab_size() == SMALLEST_VOCABULARY
+    assert bpe.make(BpeConfig(vocab_size=5000), ["abc"]).get_vocab_size() == SMALLEST_VOCABULARY
 
 
 def test_other_programs_find_out_that_a_text_begins_with_our_token(tokenizer_folder: Path) -> None:
@@ -79,7 +81,7 @@ def test_the_split_into_words_is_the_one_of_gpt2(tokenizer: Tokenizer) -> None:
 @example("<|endoftext|><|user|>")
 @settings(deadline=None, max_examples=200)
 def test_decoding_gives_back_every_byte(trained: Tokenizer, text: str) -> None:
-    (ids,) = bpe.encode_documents(trained, [text])
+    (ids,) = encoding.encode_documents(trained, [text])
     assert ids[0] == END_OF_TEXT
     assert (ids[1:] > END_OF_TEXT).all()
     assert trained.decode(ids[1:].tolist(), skip_special_tokens=False) == text
@@ -95,7 +97,7 @@ def trained(tokenizer_folder: Path) -> Tokenizer:
 @example("a\n \n", 3)
 @settings(deadline=None, max_examples=200)
 def test_pieces_add_up_and_are_not_longer_than_the_limit(text: str, limit: int) -> None:
-    pieces = list(bpe.split_text(text, limit))
+    pieces = list(encoding.split_text(text, limit))
     assert "".join(pieces) == text
     assert all(0 < len(piece) <= limit for piece in pieces)
 
@@ -114,7 +116,7 @@ def test_a_text_is_cut_only_where_the_tokenizer_cuts(parts: list[tuple[str, str]
         return [word for word, _ in ByteLevel(add_prefix_space=False).pre_tokenize_str(text)]
 
     text = "".join(word + space for word, space in parts)
-    assert [word for piece in bpe.split_text(text, 20) for word in words(piece)] == words(text)
+    assert [word for piece in encoding.split_text(text, 20) for word in words(piece)] == words(text)
 
 
 CL100K = (  # and, but for the length of a number, that of Llama 3
@@ -163,7 +165,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize(("tokenizer", "cuts"), ELSEWHERE.values(), ids=ELSEWHERE)
 def test_only_where_words_provably_end_is_a_text_cut(tokenizer: Tokenizer, cuts: bool) -> None:
-    assert bpe.cuts_before_spaces(tokenizer) == cuts
+    assert encoding.cuts_before_spaces(tokenizer) == cuts
 
 
 @pytest.mark.parametrize("name", [*ELSEWHERE, "ours"])
@@ -181,8 +183,8 @@ def test_a_document_has_the_tokens_of_its_text_whatever_the_tokenizer(
     tokenizer = trained if name == "ours" else ELSEWHERE[name][0]
     text = "".join(word + space for word, space in parts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bpe, "ENCODING_PIECE", 20)
-        (ids,) = bpe.encode_documents(tokenizer, [text])
+        patch.setattr(encoding, "ENCODING_PIECE", 20)
+        (ids,) = encoding.encode_documents(tokenizer, [text])
     assert ids[1:].tolist() == tokenizer.encode(text, add_special_tokens=False).ids
 
 
@@ -190,8 +192,8 @@ def test_a_document_has_the_tokens_of_its_text_whatever_the_tokenizer(
 def test_a_long_run_without_spaces_costs_little_and_comes_back_whole(unit: str) -> None:
     run = (unit * 400_000)[:400_000]
     started = time.process_time()
-    tokenizer = bpe.train([run, "some other text " * 10], TokenizeConfig(vocab_size=512))
-    (ids,) = bpe.encode_documents(tokenizer, [run])
+    tokenizer = bpe.make(BpeConfig(vocab_size=512), [run, "some other text " * 10])
+    (ids,) = encoding.encode_documents(tokenizer, [run])
     assert time.process_time() - started < 10
     assert tokenizer.decode(ids[1:].tolist()) == run
 
@@ -201,10 +203,10 @@ def test_documents_keep_their_order_and_limits_across_batches(
 ) -> None:
     texts = [*corpus, "", "one", corpus[0] * 3, ""]
     expected = [tokenizer.encode(text).ids for text in texts]
-    monkeypatch.setattr(bpe, "ENCODING_PIECE", 100)
-    monkeypatch.setattr(bpe, "BATCH_CHARACTERS", 1000)
-    monkeypatch.setattr(bpe, "BATCH_PIECES", 3)
-    assert [ids.tolist() for ids in bpe.encode_documents(tokenizer, texts)] == expected
+    monkeypatch.setattr(encoding, "ENCODING_PIECE", 100)
+    monkeypatch.setattr(encoding, "BATCH_CHARACTERS", 1000)
+    monkeypatch.setattr(encoding, "BATCH_PIECES", 3)
+    assert [ids.tolist() for ids in encoding.encode_documents(tokenizer, texts)] == expected
 
 
 def test_transformers_opens_the_folder_and_encodes_the_same(
@@ -215,7 +217,7 @@ def test_transformers_opens_the_folder_and_encodes_the_same(
         assert theirs(text)["input_ids"] == tokenizer.encode(text).ids
         assert theirs.decode(theirs(text)["input_ids"]) == SPECIAL_TOKENS[END_OF_TEXT] + text
         assert theirs(text, split_special_tokens=True)["input_ids"] == (
-            next(bpe.encode_documents(tokenizer, [text])).tolist()
+            next(encoding.encode_documents(tokenizer, [text])).tolist()
         )
         tokenizer.encode_special_tokens = False
     assert theirs("a", "b")["input_ids"] == [*theirs("a")["input_ids"], *theirs("b")["input_ids"]]

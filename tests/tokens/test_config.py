@@ -5,6 +5,13 @@ from bhasa.tokens.config import SMALLEST_VOCABULARY, TokenizeConfig
 
 
 def test_a_vocabulary_without_room_for_every_byte_and_special_token_is_refused() -> None:
-    TokenizeConfig.parse({"vocab_size": SMALLEST_VOCABULARY}, "params.yaml: tokenize")
-    with pytest.raises(UserError, match="tokenize: vocab_size: found 260"):
-        TokenizeConfig.parse({"vocab_size": SMALLEST_VOCABULARY - 1}, "params.yaml: tokenize")
+    for kind in ("bpe", "characters"):
+        tokenizer = {"kind": kind, "vocab_size": SMALLEST_VOCABULARY}
+        TokenizeConfig.parse({"tokenizer": tokenizer}, "params.yaml: tokenize")
+        with pytest.raises(UserError, match=rf"tokenize: tokenizer.{kind}.vocab_size: found 260"):
+            TokenizeConfig.parse({"tokenizer": tokenizer | {"vocab_size": 260}}, "params.yaml: tokenize")
+
+
+def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UserError, match=r"'bpe', 'characters', 'bytes', 'sentencepiece', 'huggingface'"):
+        TokenizeConfig.parse({"tokenizer": {"kind": "wordpiece"}}, "params.yaml: tokenize")

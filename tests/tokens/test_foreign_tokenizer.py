@@ -16,10 +16,11 @@ from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer
 
 from bhasa.errors import UserError
-from bhasa.tokens import bpe
+from bhasa.tokens import tokenizer_files
 from bhasa.tokens.chat import encode_content, render, require_special_tokens
-from bhasa.tokens.config import TokenizeConfig
+from bhasa.tokens.config import BpeConfig
 from bhasa.tokens.foreign_tokenizer import open_foreign, renumber_tokens
+from bhasa.tokens.kinds import bpe
 from bhasa.tokens.special import SPECIAL_TOKENS
 
 TEXT = 'the "cat" sat! on #1 $2 mats, and    the rat sat  too\n' * 3
@@ -93,10 +94,10 @@ def test_only_what_is_in_the_way_gets_another_number():
 
 
 def test_a_tokenizer_of_ours_stays_as_it_is_to_the_byte(tmp_path):
-    bpe.save(bpe.train([TEXT], TokenizeConfig(vocab_size=290)), tmp_path / "ours")
+    tokenizer_files.save(bpe.make(BpeConfig(vocab_size=290), [TEXT]), tmp_path / "ours")
     renumbered, rows = open_foreign(tmp_path / "ours")
     assert rows == tuple(range(len(rows)))
-    bpe.save(renumbered, tmp_path / "renumbered")
+    tokenizer_files.save(renumbered, tmp_path / "renumbered")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "renumbered" / name).read_bytes() == (tmp_path / "ours" / name).read_bytes()
 
@@ -164,7 +165,7 @@ def test_a_tokenizer_that_was_not_adopted_is_refused_where_ours_would_be_used():
 
 def test_transformers_reads_texts_as_the_same_tokens(tmp_path):
     renumbered = renumber_tokens(FOREIGN["gpt-neox"], "").tokenizer
-    bpe.save(renumbered, tmp_path / "renumbered")
+    tokenizer_files.save(renumbered, tmp_path / "renumbered")
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "renumbered")
     text = TEXT + "<|end|>    <|padding|>!"
     assert theirs.encode(text, add_special_tokens=False, split_special_tokens=True) == (

@@ -19,7 +19,7 @@ from bhasa.cards import model_card
 from bhasa.errors import FileError
 from bhasa.hardware import machine
 from bhasa.model.language_model import LanguageModel, outline
-from bhasa.tokens import bpe
+from bhasa.tokens import tokenizer_files
 from bhasa.tokens.special import END_OF_TEXT, SPECIAL_TOKENS, special_ids
 
 TOKENIZER, GENERATION = "tokenizer.json", "generation_config.json"
@@ -56,7 +56,7 @@ def save(folder: Path, model: LanguageModel, *, tokenizer: Path, provenance: Map
 def _generation_config(folder: Path) -> dict[str, Any]:
     """What `generate` of other programs does by default is what ours does: any special token ends a text."""
     path = folder / TOKENIZER
-    known = special_ids(bpe.load(path)) if path.is_file() else range(len(SPECIAL_TOKENS))
+    known = special_ids(tokenizer_files.load(path)) if path.is_file() else range(len(SPECIAL_TOKENS))
     return {"bos_token_id": END_OF_TEXT, "eos_token_id": sorted(known), "pad_token_id": END_OF_TEXT}
 
 
@@ -96,7 +96,7 @@ def load(
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of a folder. Raises `FileError` where the model beside it has no rows for its tokens."""
-    tokenizer = bpe.load(folder / TOKENIZER)
+    tokenizer = tokenizer_files.load(folder / TOKENIZER)
     embedding = weights.shapes(folder).get(EMBEDDINGS)
     largest = max(tokenizer.get_vocab().values(), default=0)
     if embedding and largest >= embedding[0]:

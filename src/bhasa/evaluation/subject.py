@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from bhasa.evaluation.config import EvaluateConfig
 from bhasa.evaluation.perplexity import Losses, token_losses
 from bhasa.model.language_model import LanguageModel
-from bhasa.tokens.bpe import encode_documents
+from bhasa.tokens.encoding import encode_documents
 
 
 @dataclass(frozen=True)

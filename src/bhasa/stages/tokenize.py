@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from itertools import chain, tee
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +15,10 @@ from bhasa.errors import UserError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from bhasa.progress import Progress
     from bhasa.tokens.config import TokenizeConfig
     from bhasa.tokens.shard_writer import TokenDocument
     from bhasa.tokens.shards import Index
+    from bhasa.tokens.unfinished import FinishedFile, WorkFolder
     from bhasa.tracking import Tracker
 
 
@@ -30,7 +30,7 @@ def command(
     tokens: Annotated[Path, typer.Option(help="Folder to write `documents` and `chat` in: token streams.")],
     report: Annotated[Path, typer.Option(help="File to write: sizes of the vocabulary and of every split.")],
 ) -> None:
-    """Learn a byte-level BPE tokenizer and turn documents and conversations into tokens."""
+    """Learn or take over a tokenizer, and turn documents and conversations into tokens."""
     from bhasa.stages import read_init_from, tracked
     from bhasa.tokens.config import TokenizeConfig
 
@@ -62,27 +62,34 @@ def run(
     """Write the folders `tokenizer`, `tokens/documents` and `tokens/chat` and the file `report`.
 
     Only the train split of the documents shapes the tokenizer, or none of it: that of the model folder
-    `init_from` is taken where there is one. Missing or broken input is a `UserError`.
+    `init_from` is taken where there is one. Missing or broken input is a `UserError`. Interrupted and started
+    again, it goes on at the file of documents that it was at.
     """
     from bhasa.dataset import SPLITS
     from bhasa.journal import publish, require_space, write_json
-    from bhasa.tokens import bpe
+    from bhasa.stages import work_folders
+    from bhasa.tokens import tokenizer_files
     from bhasa.tokens.corpus import count_bytes, count_conversations
+    from bhasa.tokens.unfinished import work_folder
 
     sizes: dict[str, int] = {split: count_bytes(documents, split) for split in SPLITS}
     conversations = sum(count_conversations(chat, split) for split in SPLITS)
     require_space(tokens, sum(sizes.values()), "writing the tokens")  # 2 bytes for about 3 bytes of text
-    trained = _take_over(init_from) if init_from else _train(config, documents, sizes["train"])
-    with (
-        publish(tokenizer) as tokenizer_draft,
-        publish(tokens / "documents") as documents_draft,
-        publish(tokens / "chat") as chat_draft,
-    ):
-        bpe.save(trained, tokenizer_draft)
-        documents_index = _write_documents(documents_draft, trained, documents, tokenizer_draft, sizes)
-        chat_index = _write_chat(chat_draft, trained, chat, tokenizer_draft, conversations)
-    asked = trained.get_vocab_size() if init_from else config.vocab_size
-    values = _report(asked, documents_index, chat_index)
+    given = _given(config, init_from)
+    with work_folder(work_folders("tokenize"), _fingerprint(config, given, documents)) as work:
+        made = given or _learned(config, documents, sizes["train"], work.tokenizer)
+        results = _encode_documents(work, made, documents, sizes)
+        _require_exact(results, config, init_from)
+        with (
+            publish(tokenizer) as tokenizer_draft,
+            publish(tokens / "documents") as documents_draft,
+            publish(tokens / "chat") as chat_draft,
+        ):
+            tokenizer_files.save(made, tokenizer_draft)
+            chat_index = _write_chat(chat_draft, made, chat, tokenizer_draft, conversations)
+            shutil.move(work.tokens, documents_draft)
+            documents_index = _write_index(documents_draft, made, tokenizer_draft, results)
+            values = _report(config, made, results, documents_index, documents_draft, chat_index)
     write_json(report, values)
     metrics = _metrics(values)
     tracker.log_input("documents", documents, "tokenizing")
@@ -92,69 +99,104 @@ def run(
     return metrics
 
 
-def _take_over(folder: Path) -> Tokenizer:
+def _given(config: TokenizeConfig, init_from: Path | None) -> Tokenizer | None:
+    """A tokenizer that is there already; None: one is to be learned."""
+    from bhasa.tokens import kinds
     from bhasa.tokens.foreign_tokenizer import open_foreign
 
-    tokenizer = open_foreign(folder).tokenizer
+    if init_from is None:
+        return None if kinds.learns(config.tokenizer) else kinds.make(config.tokenizer, ())
+    tokenizer = open_foreign(init_from).tokenizer
     print(
-        f"tokenize: the {tokenizer.get_vocab_size():,} tokens of pretrain.init_from ({folder}) are used, and "
-        "tokenize.vocab_size and tokenize.min_frequency are not",
+        f"tokenize: the {tokenizer.get_vocab_size():,} tokens of pretrain.init_from ({init_from}) are used, "
+        "and tokenize.tokenizer is not",
         file=sys.stderr,
     )
     return tokenizer
 
 
-def _train(config: TokenizeConfig, folder: Path, size: int) -> Tokenizer:
-    from bhasa.progress import progress
-    from bhasa.tokens import bpe
+def _fingerprint(config: TokenizeConfig, given: Tokenizer | None, documents: Path) -> str:
+    from bhasa.dataset import SPLITS
+    from bhasa.tokens.corpus import document_files
+    from bhasa.tokens.unfinished import fingerprint
 
+    facts = {"config": config.as_mapping(), "given": given.to_str() if given else None}
+    return fingerprint(facts, [path for split in SPLITS for path in document_files(documents, split)])
+
+
+def _learned(config: TokenizeConfig, folder: Path, size: int, finished: Path) -> Tokenizer:
+    """Learned from the train split in `folder`, or before an interruption, and kept in `finished`."""
+    from bhasa.journal import publish
+    from bhasa.progress import progress
+    from bhasa.tokens import kinds, sample, tokenizer_files
+    from bhasa.tokens.shards import TOKENIZER_FILE
+
+    if finished.is_dir():
+        return tokenizer_files.load(finished / TOKENIZER_FILE)
     if not size:
         raise UserError(f"{folder}: the train split has no text; add documents to `ingest.sources`")
+    drawn = sample.draw(folder, size, config.max_bytes)
+    if drawn.highest is not None:
+        print("tokenize: the tokenizer is learned from a sample of the documents", file=sys.stderr)
     with progress("learning the tokenizer", min(size, config.max_bytes) / 1e6, "MB") as shown:
-        tokenizer = bpe.train(_sample(folder, config.max_bytes, shown), config)
-    found, asked = tokenizer.get_vocab_size(), config.vocab_size
-    if found < asked:
-        print(f"tokenize.vocab_size: {asked:,} asked for, the text gives {found:,} tokens", file=sys.stderr)
-    return tokenizer
+        made = kinds.make(config.tokenizer, _shown(drawn.texts(), shown.advance))
+    with publish(finished) as draft:
+        tokenizer_files.save(made, draft)
+    found, asked = made.get_vocab_size(), kinds.largest_size(config.tokenizer)
+    if found < asked and config.tokenizer.kind == "bpe":
+        print(
+            f"tokenize.tokenizer.vocab_size: {asked:,} asked for, the text gives {found:,} tokens",
+            file=sys.stderr,
+        )
+    return made
 
 
-def _sample(folder: Path, limit: int, shown: Progress) -> Iterator[str]:
-    """Documents of the train split until `limit` bytes are reached."""
-    from bhasa.tokens.corpus import read_documents
-
-    read = 0
-    for document in read_documents(folder, "train"):
-        yield document.text
-        shown.advance(document.bytes / 1e6)
-        read += document.bytes
-        if read >= limit:
-            return
+def _shown(texts: Iterator[str], advance: Callable[[float], None]) -> Iterator[str]:
+    for text in texts:
+        yield text
+        advance(len(text) / 1e6)
 
 
-def _write_documents(
-    draft: Path, tokenizer: Tokenizer, folder: Path, tokenizer_folder: Path, sizes: Mapping[str, int]
-) -> Index:
+def _encode_documents(
+    work: WorkFolder, tokenizer: Tokenizer, folder: Path, sizes: Mapping[str, int]
+) -> dict[str, list[FinishedFile]]:
     from bhasa.progress import progress
-    from bhasa.tokens.bpe import encode_documents
-    from bhasa.tokens.corpus import document_files, read_labelled
-    from bhasa.tokens.shard_writer import TokenDocument, write_tokens
-
-    def encoded(split: str) -> Iterator[TokenDocument]:
-        files = document_files(folder, split)
-        documents, being_encoded = tee(chain.from_iterable(map(read_labelled, files)))
-        texts = (document.text for document in documents)
-        for ids, document in zip(encode_documents(tokenizer, texts), being_encoded, strict=True):
-            yield TokenDocument(ids, document.bytes, domain=document.domain)
-            shown.advance(document.bytes / 1e6)
+    from bhasa.tokens.tokenizing import tokenize_split
 
     with progress("encoding documents", sum(sizes.values()) / 1e6, "MB") as shown:
-        return write_tokens(
-            draft,
-            {split: encoded(split) for split in sizes},
-            vocab_size=tokenizer.get_vocab_size(),
-            tokenizer=tokenizer_folder,
-            masked=False,
-        )
+        return {
+            split: tokenize_split(work, tokenizer, folder, split, lambda size: shown.advance(size / 1e6))
+            for split in sizes
+        }
+
+
+def _require_exact(
+    results: Mapping[str, Sequence[FinishedFile]], config: TokenizeConfig, init_from: Path | None
+) -> None:
+    """Refuse or report documents that decoding does not give back; a model's own tokenizer may lose some."""
+    from bhasa.tokens.unfinished import total
+
+    tally = total([file for files in results.values() for file in files])
+    if not tally.inexact:
+        return
+    found = f"{tally.inexact:,} of {tally.documents:,} documents are not given back exactly by the tokenizer"
+    if init_from is None and not getattr(config.tokenizer, "allow_loss", False):
+        raise UserError(f"tokenize: {found}; choose another, or set tokenize.tokenizer.allow_loss: true")
+    print(f"tokenize: {found}", file=sys.stderr)
+
+
+def _write_index(
+    draft: Path, tokenizer: Tokenizer, folder: Path, results: Mapping[str, Sequence[FinishedFile]]
+) -> Index:
+    from bhasa.tokens.shards import write_index
+
+    return write_index(
+        draft,
+        {split: [shard for file in files for shard in file.shards] for split, files in results.items()},
+        vocab_size=tokenizer.get_vocab_size(),
+        tokenizer=folder,
+        masked=False,
+    )
 
 
 def _write_chat(draft: Path, tokenizer: Tokenizer, folder: Path, tokenizer_folder: Path, count: int) -> Index:
@@ -180,36 +222,34 @@ def _write_chat(draft: Path, tokenizer: Tokenizer, folder: Path, tokenizer_folde
         )
 
 
-def _report(asked: int, documents: Index, chat: Index) -> dict[str, Any]:
+def _report(
+    config: TokenizeConfig,
+    tokenizer: Tokenizer,
+    results: Mapping[str, Sequence[FinishedFile]],
+    documents: Index,
+    folder: Path,
+    chat: Index,
+) -> dict[str, Any]:
+    from bhasa.tokens.statistics import chat_report, documents_report, vocabulary_report
+
+    size = tokenizer.get_vocab_size()
     return {
-        "vocab_size": documents.vocab_size,
-        "vocab_size_asked": asked,
-        "documents": {
-            split: {
-                "documents": entry.documents,
-                "bytes": entry.bytes,
-                "tokens": entry.tokens,
-                "bytes_per_token": round(entry.bytes / max(1, entry.tokens), 4),
-            }
-            for split, entry in documents.splits.items()
-        },
-        "chat": {
-            split: {
-                "conversations": entry.documents,
-                "bytes": entry.bytes,
-                "tokens": entry.tokens,
-                "target_tokens": entry.target_tokens,
-                "target_share": round(entry.target_tokens / max(1, entry.tokens), 4),
-            }
-            for split, entry in chat.splits.items()
-        },
+        "vocab_size": size,
+        "vocab_size_asked": getattr(config.tokenizer, "vocab_size", size),
+        **documents_report(results),
+        "chat": chat_report(chat),
+        "vocabulary": vocabulary_report(tokenizer, documents, folder),
     }
 
 
 def _metrics(report: Mapping[str, Any]) -> dict[str, float]:
     """The report as flat numbers."""
-    metrics = {"vocab_size": report["vocab_size"]}
+    metrics = {"vocab_size": report["vocab_size"], "inexact_documents": report["round_trip"]["inexact"]}
     for kind in ("documents", "chat"):
         for split, sizes in report[kind].items():
             metrics |= {f"{kind}_{split}_{name}": value for name, value in sizes.items()}
+    for domain, sizes in report["train_by_domain"].items():
+        metrics[f"bytes_per_token_{domain}"] = sizes["bytes_per_token"]
+    for name in ("unused_share", "single_byte_share"):
+        metrics[name] = report["vocabulary"][name]
     return metrics

@@ -23,6 +23,13 @@ class DocumentText(NamedTuple):
     bytes: int
 
 
+class IdentifiedText(NamedTuple):
+    """What a tokenizer is learned from."""
+
+    id: str
+    text: str
+
+
 class LabelledText(NamedTuple):
     """What `tokenize` reads of it."""
 
@@ -44,10 +51,21 @@ def read_labelled(path: Path) -> Iterator[LabelledText]:
     return map(LabelledText._make, _rows(path, LabelledText._fields))
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+def read_identified(path: Path) -> Iterator[IdentifiedText]:
+    """The documents of one file."""
+    return map(IdentifiedText._make, _rows(path, IdentifiedText._fields))
+
+
+def read_columns(path: Path, *columns: str) -> Iterator[tuple[list[Any], ...]]:
+    """Columns of one file, some rows at a time."""
     with _explained(path), pq.ParquetFile(path) as table:
         for rows in table.iter_batches(BATCH_ROWS, columns=[*columns]):
-            yield from zip(*(rows[name].to_pylist() for name in columns), strict=True)
+            yield tuple(rows[name].to_pylist() for name in columns)
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    for some in read_columns(path, *columns):
+        yield from zip(*some, strict=True)
 
 
 def count_bytes(folder: Path, split: str) -> int:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tokenizers import Tokenizer
 
 from bhasa.errors import FileError, UserError
-from bhasa.tokens import bpe
+from bhasa.tokens import tokenizer_files
 from bhasa.tokens.shards import TOKENIZER_FILE
 from bhasa.tokens.special import SPECIAL_TOKENS
 
@@ -37,7 +37,7 @@ def open_foreign(folder: Path) -> Renumbered:
     """Renumber the tokenizer of a model folder. One that has our special tokens already stays as it is."""
     path = folder / TOKENIZER_FILE
     try:
-        tokenizer = bpe.load(path)
+        tokenizer = tokenizer_files.load(path)
     except FileError as error:
         raise UserError(f"{error}; {REMEDY}") from None
     return renumber_tokens(tokenizer, str(path))
@@ -61,7 +61,7 @@ def renumber_tokens(tokenizer: Tokenizer, where: str) -> Renumbered:
     names = {i: token for token, i in after.items()}
     rows = tuple(before.get(names[i]) for i in range(len(after)))
     renumbered = Tokenizer.from_str(json.dumps(spec))
-    renumbered.post_processor = bpe.begin_documents()
+    renumbered.post_processor = tokenizer_files.begin_documents()
     return Renumbered(renumbered, rows)
 
 
