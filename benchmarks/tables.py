@@ -12,6 +12,7 @@ BEGIN, END = "<!-- tables: made by `python -m benchmarks.tables` -->", "<!-- end
 ORDER = (
     *("scan", "conv", "training", "mixers", "prefill", "decoding"),
     *("time_to_loss_shakespeare", "time_to_loss_shakespeare-best", "families"),
+    "near_duplicates",
 )
 
 

@@ -16,7 +16,7 @@ from bhasa.documents.shingles import Hashes, mix
 BANDS, ROWS = 22, 5
 BAND_BYTES = 2 * ROWS
 BYTES = BANDS * BAND_BYTES
-SLICE = 256  # shingles at once, so that their products stay in the cache
+SLICE = 512  # shingles at once, so that their products stay in the cache
 
 
 def _multipliers(count: int) -> NDArray[np.uint32]:

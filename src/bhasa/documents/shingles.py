@@ -107,9 +107,12 @@ def without_licence(encoded: bytes) -> bytes:
 
 def mix(hashes: Hashes) -> Hashes:
     """The finaliser of splitmix64 (Steele, Lea, Flood 2014): every bit of the result depends on every bit."""
-    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return hashes ^ (hashes >> np.uint64(31))
+    hashes = hashes ^ (hashes >> np.uint64(30))
+    hashes *= np.uint64(0xBF58476D1CE4E5B9)
+    hashes ^= hashes >> np.uint64(27)
+    hashes *= np.uint64(0x94D049BB133111EB)
+    hashes ^= hashes >> np.uint64(31)
+    return hashes
 
 
 def _blocks(encoded: bytes) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ from bhasa.documents.minhash import BYTES, lower, no_minima, packed
 from bhasa.documents.shingles import WORDS, Hashes, distinct, in_a_row, without_licence, word_hashes
 
 RUN = 8  # words
-ONE_IN = 16
+ONE_IN = 16  # a power of two
 NONE: Hashes = np.empty(0, np.uint64)
 
 
@@ -27,7 +27,7 @@ def signature(encoded: bytes) -> bytes:
     for shingles, of_eight in zip_longest(in_a_row(one, WORDS), in_a_row(other, RUN), fillvalue=NONE):
         empty = False
         lower(least, shingles)
-        runs.append(of_eight[of_eight % np.uint64(ONE_IN) == 0])
+        runs.append(of_eight[of_eight & np.uint64(ONE_IN - 1) == 0])
     return b"" if empty else packed(least) + distinct(np.concatenate(runs)).astype("<u8").tobytes()
 
 
