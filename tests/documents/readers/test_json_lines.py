@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from bhasa.documents.readers import json_lines
 from bhasa.documents.readers.json_lines import read
 from bhasa.documents.records import Conversation, Refused, Text
 
@@ -103,6 +104,12 @@ def test_lines_are_read_one_after_the_other() -> None:
     assert isinstance(next(records), Conversation)
     assert isinstance(next(records), Conversation)
     assert next(records, None) is None
+
+
+def test_a_long_file_of_anything_else_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_lines, "MAX_REFUSED", 5)
+    assert len(parts("{}\n" * 100)) == 7
+    assert len(parts(f"{LINE}\n" + "{}\n" * 100)) == 101
 
 
 def test_a_file_without_a_record_is_quarantined_after_its_lines_are_named() -> None:

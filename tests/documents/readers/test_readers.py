@@ -12,7 +12,7 @@ from contextlib import suppress
 import pandas as pd
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bhasa.documents.config import IngestConfig
@@ -118,7 +118,22 @@ def test_reads_in_the_sandbox_what_it_reads_outside(samples: dict[str, bytes]) -
     assert list(map(pack_result, inside)) == list(map(pack_result, outside))
 
 
-@pytest.mark.parametrize("suffix", {reader.module: suffix for suffix, reader in READERS.items()}.values())
+MODULES = {reader.module: suffix for suffix, reader in READERS.items()}
+
+
+@pytest.mark.parametrize("suffix", MODULES.values())
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_reads_or_refuses_a_damaged_file(suffix: str, samples: dict[str, bytes], data: st.DataObject) -> None:
+    content = bytearray(samples.get(suffix, TEXT.encode()))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    end = data.draw(st.integers(len(content) // 2, 2 * len(content)))
+    with suppress(Refused):
+        assert list(READERS[suffix].read(bytes(content[:end]), "file" + suffix)) is not None
+
+
+@pytest.mark.parametrize("suffix", MODULES.values())
 @given(content=st.binary(max_size=200))
 def test_reads_or_refuses_any_bytes(suffix: str, content: bytes) -> None:
     with suppress(Refused):

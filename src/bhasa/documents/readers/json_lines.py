@@ -15,6 +15,7 @@ from bhasa.documents.readers.plain import decode
 from bhasa.documents.records import Record, Refused, quarantined
 from bhasa.documents.shapes import record_of
 
+MAX_REFUSED = 10_000  # lines before the first good one
 DECODER = json.JSONDecoder()
 BLANK = re.compile(r"[ \t\n]*")
 
@@ -25,11 +26,13 @@ class NotJson(Exception):
 
 def read(content: bytes, name: str) -> Iterator[Record | Refused]:
     found = False
-    for line, value in values(decode(content)[0]):
+    for number, (line, value) in enumerate(values(decode(content)[0])):
         part = f"line {line}"
         record = quarantined(str(value), part) if isinstance(value, NotJson) else record_of(value, part)
         found = found or not isinstance(record, Refused)
         yield record
+        if not found and number == MAX_REFUSED:
+            break
     if not found:
         raise quarantined("no line is a conversation, preference or text")
 
