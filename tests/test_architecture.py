@@ -62,6 +62,8 @@ WITHOUT_EFFECT = {
     "bhasa.errors": "what is said when nothing is written",
     "bhasa.progress": "what is shown meanwhile",
     "bhasa.cards": "describes to people what was written",
+    "bhasa.signals": "decides when to stop, not what is written",
+    "bhasa.unfinished": "keeps what is not finished",
     "bhasa.tracking": "tells MLflow what happened",
     "bhasa.stages": "checks params.yaml, opens the tracker, reads the seed, which stands under `params`",
     "bhasa.experiment": "refuses a wrong params.yaml",

@@ -36,7 +36,7 @@ def main() -> None:
     # Idle threads spin for microseconds, not milliseconds: as fast, and 10 times faster on busy cores.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     if "DVC_STAGE" in os.environ:
-        from bhasa.training.signals import stop_with_parent
+        from bhasa.signals import stop_with_parent
 
         stop_with_parent()  # no stage works on when its pipeline was killed
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # before a verb or after it

@@ -1,31 +1,20 @@
 import json
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhasa.dataset import SPLITS, Document
 from bhasa.documents import prepare
-from bhasa.documents.accounts import Account, Accounts
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.corpus import Corpus
-from bhasa.documents.reading import read_all
-from bhasa.documents.records import Outcome, Refused
-from bhasa.documents.report import make_report
-from bhasa.documents.source_configs import FolderConfig
-from bhasa.documents.sources import open_source
 from bhasa.documents.sources.files import InputFile
-from bhasa.documents.tasks import Task
-from bhasa.documents.wire import Result
-from bhasa.documents.worker import results
+from tests.documents.in_this_process import add_all
 
 SOURCES = [{"kind": "folder", "path": "raw"}]
 CHAT = json.dumps({"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]})
@@ -44,30 +33,6 @@ def file(name: str, content: bytes | str) -> InputFile:
 def opened(**values: object) -> Iterator[Corpus]:
     with tempfile.TemporaryDirectory() as folder, Corpus(config(**values), Path(folder, "spool")) as corpus:
         yield corpus
-
-
-class InThisProcess:
-    """An executor for tests of what comes after it."""
-
-    def __init__(self, config: IngestConfig) -> None:
-        self.config = config
-
-    def map(self, batches: Iterable[Sequence[Task]]) -> Iterator[Iterator[Result | None]]:
-        for batch in batches:
-            yield chain.from_iterable((*self._results(task), None) for task in batch)
-
-    def _results(self, task: Task) -> Iterator[Result]:
-        job = task.open()
-        if isinstance(job, Refused):
-            return iter([Result(job, 0, task.partition.media_type)])
-        return results(job, self.config)
-
-
-def add_all(corpus: Corpus, *files: InputFile) -> list[Account]:
-    tasks = (Task(0, "raw", file) for file in files)
-    return [
-        corpus.add(task.partition, found) for task, found in read_all(tasks, InThisProcess(corpus.config))
-    ]
 
 
 def documents_of(corpus: Corpus) -> list[Document]:
@@ -181,64 +146,24 @@ def test_a_pair_that_a_file_has_too_counts_once_and_stays_the_files() -> None:
         assert {c.id for split in SPLITS for c in corpus.conversations(split)} == {c.id for c in pairs}
 
 
-def test_the_spool_is_gone_after_the_block(tmp_path: Path) -> None:
-    with Corpus(config(), tmp_path / "spool") as corpus:
+def test_what_was_committed_outlives_the_block_under_the_same_identity(tmp_path: Path) -> None:
+    path = tmp_path / "corpus"
+    with Corpus(config(), path, "one") as corpus:
         add_all(corpus, file("raw/a.txt", "a text"))
-        assert (tmp_path / "spool").exists()
-    assert list(tmp_path.iterdir()) == []
+        corpus.commit()
+        add_all(corpus, file("raw/b.txt", "b text"))
+    with Corpus(config(), path, "one") as corpus:
+        assert [name for name, _, _ in corpus.accounts.known()] == ["raw/a.txt"]
+        assert [document.source for document in documents_of(corpus)] == ["raw/a.txt"]
+    with Corpus(config(), path, "two") as corpus:
+        assert list(corpus.accounts.known()) == documents_of(corpus) == []
 
 
-TEXTS = st.sampled_from(["same text", "same text\r\n", "other text", "x", "", "   \n"]) | st.text(max_size=30)
-CONTENTS = (
-    TEXTS.map(lambda text: text.encode("utf-8", "replace")) | st.binary(max_size=30) | st.just(CHAT.encode())
-)
-STEMS = st.text(alphabet="ab.", min_size=1, max_size=3).filter(lambda stem: stem.strip("."))
-SUFFIXES = st.sampled_from([".txt", ".md", ".py", ".c", ".jsonl", ".pdf", ".bin", ""])
-TREES = st.dictionaries(st.tuples(STEMS, SUFFIXES).map("".join), CONTENTS, max_size=12)
-
-
-@settings(max_examples=60, deadline=None)
-@given(TREES)
-def test_every_file_has_exactly_one_outcome(tree: dict[str, bytes]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder, "raw")
-        raw.mkdir()
-        for name, content in (tree | {"always.txt": b"always there"}).items():
-            (raw / name).write_bytes(content)
-        source = FolderConfig(kind="folder", path=str(raw))
-        listed = Path(folder, "accounts.parquet")
-        with opened() as corpus:
-            accounts = []
-            with Accounts(listed) as accounted:
-                for partition in open_source(source, max_file_bytes=len(CHAT)).partitions():
-                    accounts += add_all(corpus, partition)
-                    accounted.add(0, accounts[-1])
-            report = make_report([source], accounted, corpus.count_documents(), {}, {})
-            documents = documents_of(corpus)
-        rows = pq.read_table(listed).to_pylist()
-        expected = sorted(f"raw/{name}" for name in tree | {"always.txt": b""})
-
-    files = report["files"]
-    assert files["in"] == len(expected) == sum(files[outcome.value] for outcome in Outcome)
-    assert [row["source"] for row in rows] == expected
-    assert [(row["outcome"], row["reason"], tuple(row["details"])) for row in rows] == [
-        (account.outcome.value, account.reason, account.details) for account in accounts
-    ]
-    assert report["sources"] == [{"kind": "folder", "files": files}]
-    assert report["bytes"]["in"] == sum(row["bytes"] for row in rows)
-    assert report["bytes"]["documents"] == sum(document.bytes for document in documents)
-    for counts in report["media_types"]:
-        assert counts["in"] == sum(counts[outcome.value] for outcome in Outcome)
-    assert all(account.reason for account in accounts if account.outcome != Outcome.KEPT)
-    reasons = Counter(account.outcome.value for account in accounts if account.outcome != Outcome.KEPT)
-    reported: Counter[str] = Counter()
-    for row in report["reasons"]:
-        reported[row["outcome"]] += row["files"]
-    assert reported == reasons
-    kept_documents = {
-        a.source for a in accounts if a.outcome == Outcome.KEPT and not a.source.endswith(".jsonl")
-    }
-    assert {document.source for document in documents} == kept_documents
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 999, b"SQLite format 3\0" + bytes(9999)])
+def test_a_file_that_is_no_corpus_is_begun_anew(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "corpus").write_bytes(content)
+    with Corpus(config(), tmp_path / "corpus", "one") as corpus:
+        assert [account.outcome for account in add_all(corpus, file("raw/a.txt", "a text"))] == ["kept"]
 
 
 @settings(deadline=None)

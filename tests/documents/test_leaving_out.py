@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.corpora import exchange, prose
 from bhasa.documents.config import IngestConfig, NearDuplicatesConfig
+from bhasa.documents.database import Database
 from bhasa.documents.leaving_out import leave_out
 from bhasa.documents.prepare import Prepared, prepare
 from bhasa.documents.records import Text
@@ -20,12 +21,13 @@ CONFIG = IngestConfig.parse({"sources": [{"kind": "folder", "path": "raw"}]}, "t
 @contextmanager
 def spooled(texts: dict[str, str]) -> Iterator[Spool]:
     """Texts by source; the domain is the first part of its name."""
-    with tempfile.TemporaryDirectory() as folder, Spool(Path(folder, "spool"), lambda _: "train") as spool:
+    with tempfile.TemporaryDirectory() as folder, Database(Path(folder, "file")) as database:
+        spool = Spool(database, lambda _: "train")
         for name, text in texts.items():
             partition = InputFile(name, len(text), text.encode)
             prepared = prepare(Text(text), partition, name.split("/")[0], CONFIG)
             assert isinstance(prepared, Prepared)
-            spool.add(prepared.document, prepared.signature)
+            spool.add(prepared)
         yield spool
 
 

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhasa.dataset import Document
+from bhasa.documents.database import Database
+from bhasa.documents.prepare import Prepared
 from bhasa.documents.records import Conversation, Preference
 from bhasa.documents.spool import Spool
 
@@ -36,9 +38,10 @@ def test_every_document_comes_back_once_in_the_order_of_ids(
 ) -> None:
     rows = [row for row in rows if not any("\ud800" <= c <= "\udfff" for c in row.text)]
     first: dict[str, Document] = {}
-    with Spool(tmp_path_factory.mktemp("spool") / "file", own_split) as spool:
+    with Database(tmp_path_factory.mktemp("spool") / "file") as database:
+        spool = Spool(database, own_split)
         for row in rows:
-            assert spool.add(row) == (first[row.id].source if row.id in first else None)
+            assert spool.add(Prepared(row)) == (first[row.id].source if row.id in first else None)
             first.setdefault(row.id, row)
         expected = [first[identifier] for identifier in sorted(first)]
         assert list(spool.documents()) == expected
@@ -51,7 +54,8 @@ def test_every_document_comes_back_once_in_the_order_of_ids(
 
 def test_conversations_come_back_as_they_were_and_pairs_up_to_a_number(tmp_path: Path) -> None:
     talks = [Conversation((("user", f"\u2603 {n}\n"), ("assistant", 'b"\\'))) for n in range(9)]
-    with Spool(tmp_path / "file", own_split) as spool:
+    with Database(tmp_path / "file") as database:
+        spool = Spool(database, own_split)
         assert spool.add_conversation(talks[0], "train")
         assert not spool.add_conversation(talks[0], "train", made=True)
         for talk in talks[1:]:
@@ -68,7 +72,8 @@ def test_preferences_of_one_prompt_are_in_one_split_and_equal_ones_count_once(tm
         return Preference((("user", prompt),), (("assistant", chosen),), (("assistant", rejected),))
 
     pairs = [preference(f"q{n // 2}", f"good {n}", "bad") for n in range(40)]
-    with Spool(tmp_path / "spool", lambda group: "train" if group < "8" else "test") as spool:
+    with Database(tmp_path / "spool") as database:
+        spool = Spool(database, lambda group: "train" if group < "8" else "test")
         assert [spool.add_preference(pair) for pair in (*pairs, pairs[0])] == [*[True] * 40, False]
         splits = {split: list(spool.preferences(split)) for split in ("train", "test")}
         assert spool.count_preferences() == {split: len(found) for split, found in splits.items()}
@@ -83,12 +88,16 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from bhasa.dataset import Document
+from bhasa.documents.database import Database
+from bhasa.documents.prepare import Prepared
 from bhasa.documents.spool import Spool
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-with Spool(Path(sys.argv[1]), str) as spool:
+with Database(Path(sys.argv[1])) as database:
+    spool = Spool(database, str)
     for n in range(40):
-        spool.add(Document(str(n), "train", "raw", "raw/a", "text/plain", "und", str(n) * 1_000_000, 0, "{}"))
+        text = str(n) * 5_000_000
+        spool.add(Prepared(Document(str(n), "train", "raw", "raw/a", "text/plain", "und", text, 0, "{}")))
 """
 
 
@@ -96,4 +105,3 @@ def test_a_disk_that_takes_no_more_is_said_as_the_system_says_it(tmp_path: Path)
     path = tmp_path / "file"
     failed = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True)
     assert f"[Errno {errno.EFBIG}] File too large: '{path}'" in failed.stderr.splitlines()[-1]
-    assert not path.exists()

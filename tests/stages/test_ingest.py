@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -126,11 +127,21 @@ def test_bad_files_are_set_aside_and_the_rest_is_kept(raw: Path, capsys: pytest.
     }
     assert metrics["files_quarantined"] == 4
     assert [outcome for _, outcome in outcomes()].count("kept") == 2
-    size = sum((raw / Path(name).name).stat().st_size for name in refused)
-    assert (
-        f"4 files ({size:,} bytes) could not be read; out/accounts.parquet says why"
-        in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    kept = r"ingest: kept \d+ of \d+ files, [\d.]+ kB of [\d.]+ MB; not kept: beyond max_bytes \("
+    assert re.search(kept, said)
+    assert "most bytes" not in said
+    assert "PDF without text (1 files, " in said
+
+
+def test_that_most_was_not_kept_is_said(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (raw / "large.txt").open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    run(FOLDER, LIBRARY)
+    first, *_, kept, warning = capsys.readouterr().err.splitlines()
+    assert "not kept: larger than max_file_bytes (1 files, 1099.5 GB), " in kept
+    assert warning == "ingest: most bytes were not kept; out/accounts.parquet says why, file by file"
+    assert re.search(r"/\d{3} kB", first)
 
 
 def test_only_the_library_needs_no_folder(workspace: Path) -> None:

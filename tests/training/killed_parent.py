@@ -19,11 +19,11 @@ from bhasa.hardware import HardwareProfile
 from bhasa.measure.workloads import SameBatch
 from bhasa.model.config import ModelConfig
 from bhasa.model.language_model import build
+from bhasa.signals import stop_with_parent
 from bhasa.training.config import TrainingConfig
 from bhasa.training.fit import fit
 from bhasa.training.plan import Plan
 from bhasa.training.run_folder import RunFolder
-from bhasa.training.signals import stop_with_parent
 
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE = 30.0

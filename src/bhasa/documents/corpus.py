@@ -8,70 +8,64 @@ order, `drop_near_duplicates`, `divide`, `make_pairs` and `make_continuations`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 from bhasa.dataset import SPLITS, Document
-from bhasa.documents.accounts import Account
+from bhasa.documents.accounts import Account, Accounts
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.contamination import Signed, contamination
 from bhasa.documents.continuations import continuations
+from bhasa.documents.database import Database
 from bhasa.documents.dividing import divide
 from bhasa.documents.leaving_out import leave_out
 from bhasa.documents.questions import ask
-from bhasa.documents.records import (
-    Conversation,
-    Outcome,
-    Partition,
-    Preference,
-    Refused,
-    skipped,
-)
+from bhasa.documents.records import Conversation, Partition, Preference, Refused
 from bhasa.documents.signature import runs_of_words, signature
 from bhasa.documents.splits import split_of
 from bhasa.documents.spool import Spool
+from bhasa.documents.tally import Tally
 from bhasa.documents.wire import Result
 from bhasa.progress import progress
 
-MAX_DETAILS = 20  # of one account
-
 
 class Corpus:
-    """What is kept so far, in the file `spool` until the block ends; `add` takes one partition more."""
+    """What is kept so far and the accounts of it, in a file that outlives the block."""
 
-    def __init__(self, config: IngestConfig, spool: Path) -> None:
-        self.config = config
+    def __init__(self, config: IngestConfig, path: Path, identity: str = "") -> None:
+        self.config, self.path = config, path
         self._splits: dict[str, str] = {}  # of groups that no hash places
-        self._spool = Spool(spool, self._split_of)
+        self._database = Database(path, identity)
+        self._open()
+
+    def _open(self) -> None:
+        self._spool = Spool(self._database, self._split_of)
+        self.accounts = Accounts(self._database)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._spool.__exit__()
+        self._database.__exit__()
 
-    def add(self, partition: Partition, results: Iterable[Result]) -> Account:
-        kept, same_as = False, ""
-        whole = skipped("nothing in it")
-        parts: list[str] = []
-        more = 0
+    def add(self, partition: Partition, results: Iterable[Result], place: int = 0) -> Account:
+        """One partition more, of the source at `place` in the config."""
+        tally = Tally()
         for result in results:
-            found = self._keep(result)
-            if found is None:
-                kept = True
-            elif isinstance(found, str):
-                same_as = same_as or found
-            elif not found.part:
-                whole = found
-            elif len(parts) < MAX_DETAILS:
-                parts.append(f"{found.part}: {found.reason}")
-            else:
-                more += 1
-        details = (*parts, f"{more} more") if more else tuple(parts)
-        return _account(partition, kept, same_as, whole, details)
+            tally.add(result, self._keep(result))
+        account = tally.account(place, partition)
+        self.accounts.add(account)
+        return account
+
+    def clear(self) -> None:
+        self._database.clear()
+        self._open()
+
+    def commit(self) -> None:
+        """What was added so far outlives this process."""
+        self._database.commit()
 
     def documents(self, split: str) -> Iterator[Document]:
         """In the order of their ids."""
@@ -97,6 +91,10 @@ class Corpus:
         """Of each split that has any."""
         return self._spool.count_preferences()
 
+    def count_cleaned(self) -> Mapping[str, int]:
+        """What the steps of cleaning counted in the documents, by step."""
+        return self._spool.count_cleaned()
+
     def drop_near_duplicates(self) -> None:
         """Leave out what is nearly the same as an earlier document, where that is asked for.
 
@@ -104,6 +102,7 @@ class Corpus:
         """
         if self.config.near_duplicates is not None:
             leave_out(self._spool, self.config.near_duplicates)
+            self.accounts.settle()
 
     def divide(self) -> bool:
         """Divide each document where there are too few for all splits; whether it was done."""
@@ -173,15 +172,4 @@ class Corpus:
             case Preference() as record:
                 return None if self._spool.add_preference(record) else "earlier preferences"
             case prepared:
-                return self._spool.add(prepared.document, prepared.signature)
-
-
-def _account(
-    partition: Partition, kept: bool, same_as: str, whole: Refused, details: tuple[str, ...]
-) -> Account:
-    account = partial(Account, partition.name, media_type=partition.media_type, bytes=partition.size)
-    if kept:
-        return account(Outcome.KEPT, details=details)
-    if same_as:
-        return account(Outcome.DUPLICATE, reason="equal text", details=(f"same as {same_as}", *details))
-    return account(whole.outcome, reason=whole.reason, details=details)
+                return self._spool.add(prepared, len(self.accounts), result.bytes)

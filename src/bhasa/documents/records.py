@@ -128,5 +128,9 @@ class Partition(Origin, Protocol):
     def module(self) -> str:
         """Where `read(content, name)` is, which finds the records in the content."""
 
+    @property
+    def stamp(self) -> str:
+        """Another one when the content may have changed, found without reading it."""
+
     def content(self) -> bytes:
         """Each time anew; raises `Refused`, and nothing else, where it cannot be had or is not wanted."""

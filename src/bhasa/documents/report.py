@@ -1,76 +1,90 @@
 """`ingest.json`: counts of what was found, and what became of it.
 
 Counts that experiments are compared by are mappings, which DVC shows as metrics; breakdowns are lists,
-which it passes over. The account of each single file is in `accounts.parquet`.
-
-files.in = kept + duplicate + skipped + quarantined, always.
+which it passes over. The account of each single file is in `accounts.parquet`. Two sums always hold, in all
+and for each domain: `files` and `bytes` in are those of all outcomes; `text` found is what was kept, what
+cleaning removed from it, and the outcomes of the rest.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bhasa.dataset import SPLITS
-from bhasa.documents.accounts import Accounts, Kind
+from bhasa.documents.accounts import Entry
+from bhasa.documents.config import IngestConfig
+from bhasa.documents.corpus import Corpus
 from bhasa.documents.records import Outcome
-from bhasa.documents.source_configs import SourceConfig
+
+REMOVED = "removed by cleaning"
 
 
-def make_report(
-    sources: Sequence[SourceConfig],
-    accounts: Accounts,
-    documents: Mapping[str, tuple[int, int]],
-    conversations: Mapping[str, int],
-    preferences: Mapping[str, int],
-) -> dict[str, Any]:
-    """The report as plain JSON values; equal inputs give equal reports, key order included.
-
-    `documents` are counts and bytes by split, the others counts by split; a split without any may lack.
-    """
-    counts = accounts.count
+def make_report(config: IngestConfig, corpus: Corpus) -> dict[str, Any]:
+    """The report as plain JSON values; equal corpora give equal reports, key order included."""
+    files, texts, removed = corpus.accounts.partitions(), corpus.accounts.texts(), corpus.accounts.removed()
+    documents = corpus.count_documents()
+    conversations, preferences = corpus.count_conversations(), corpus.count_preferences()
     sizes = {split: documents.get(split, (0, 0)) for split in SPLITS}
     return {
-        "version": 2,
-        "files": _by_outcome(counts),
-        "bytes": {"in": accounts.bytes.total(), "documents": sum(size for _, size in sizes.values())},
-        "reasons": _reasons(accounts),
-        "media_types": [
-            {"media_type": name} | _by_outcome({k: n for k, n in counts.items() if k.media_type == name})
-            for name in sorted({kind.media_type for kind in counts})
-        ],
+        "version": 3,
+        **_inputs(files),
+        "text": _text(texts, sum(removed.values())),
         "documents": {split: {"documents": count, "bytes": size} for split, (count, size) in sizes.items()},
         "chat": {
             split: {"conversations": conversations.get(split, 0), "preferences": preferences.get(split, 0)}
             for split in SPLITS
         },
-        "sources": [
+        "reasons": _reasons(files, "files"),
+        "text_reasons": _reasons(texts, "texts"),
+        "cleaning": [{"step": step, "count": n} for step, n in corpus.count_cleaned().items()],
+        "media_types": [
+            {"media_type": name, **_inputs([entry for entry in files if entry.media_type == name])}
+            for name in sorted({entry.media_type for entry in files})
+        ],
+        "domains": [
             {
-                "kind": config.kind,
-                "files": _by_outcome({k: n for k, n in counts.items() if k.source == place}),
+                "domain": source.domain,
+                "kind": source.kind,
+                **_inputs([entry for entry in files if entry.place == place]),
+                "text": _text([entry for entry in texts if entry.place == place], removed.get(place, 0)),
             }
-            for place, config in enumerate(sources)
+            for place, source in enumerate(config.sources)
         ],
     }
 
 
-def _by_outcome(counts: Mapping[Kind, int]) -> dict[str, int]:
-    outcomes = {outcome.value: 0 for outcome in Outcome}
-    for kind, count in counts.items():
-        outcomes[kind.outcome.value] += count
-    return {"in": sum(outcomes.values())} | outcomes
+def _inputs(entries: Sequence[Entry]) -> dict[str, Any]:
+    files = _by_outcome((entry.outcome, entry.number) for entry in entries)
+    sizes = _by_outcome((entry.outcome, entry.bytes) for entry in entries)
+    return {"files": {"in": sum(files.values())} | files, "bytes": {"in": sum(sizes.values())} | sizes}
 
 
-def _reasons(accounts: Accounts) -> list[dict[str, str | int]]:
-    """Files and bytes by why they were not kept."""
-    files: Counter[tuple[str, str]] = Counter()
+def _text(entries: Sequence[Entry], removed: int) -> dict[str, int]:
+    """In bytes; of what was kept, cleaning may also have added some."""
+    sizes = _by_outcome((entry.outcome, entry.bytes) for entry in entries)
+    found = sum(sizes.values())
+    sizes[Outcome.KEPT.value] -= removed
+    return {"found": found} | sizes | {REMOVED: removed}
+
+
+def _by_outcome(numbers: Iterable[tuple[str, int]]) -> dict[str, int]:
+    sums = {outcome.value: 0 for outcome in Outcome}
+    for outcome, number in numbers:
+        sums[outcome] += number
+    return sums
+
+
+def _reasons(entries: Sequence[Entry], unit: str) -> list[dict[str, str | int]]:
+    """Why what was not kept was not."""
+    counts: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
-    for kind, count in accounts.count.items():
-        if kind.reason:
-            files[kind.outcome.value, kind.reason] += count
-            sizes[kind.outcome.value, kind.reason] += accounts.bytes[kind]
+    for entry in entries:
+        if entry.reason:
+            counts[entry.outcome, entry.reason] += entry.number
+            sizes[entry.outcome, entry.reason] += entry.bytes
     return [
-        {"outcome": outcome, "reason": reason, "files": count, "bytes": sizes[outcome, reason]}
-        for (outcome, reason), count in sorted(files.items())
+        {"outcome": outcome, "reason": reason, unit: count, "bytes": sizes[outcome, reason]}
+        for (outcome, reason), count in sorted(counts.items())
     ]

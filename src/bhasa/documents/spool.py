@@ -1,19 +1,16 @@
-"""Where texts and conversations wait until they are split: a SQLite file that grows with them, not memory.
-
-The file is for one process and is removed with the block that opened it, so nothing in it is ever committed.
-"""
+"""Where texts and conversations wait until they are split: tables that grow with them, not memory."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import astuple, fields
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from bhasa.dataset import Document
+from bhasa.documents.database import Database
+from bhasa.documents.prepare import Prepared
 from bhasa.documents.records import Conversation, Messages, Preference
 
 NAMES = [f'"{field.name}"' for field in fields(Document)]
@@ -21,44 +18,40 @@ COLUMNS, PLACEHOLDERS = ", ".join(NAMES), ", ".join("?" * len(NAMES))
 REMAINS = "documents.rowid NOT IN (SELECT document FROM near_duplicates)"
 BESIDE_TEXT = ", ".join(name for name in NAMES if name != '"text"')  # SQLite reads a row up to what it needs
 ROWS_AT_ONCE = 10_000
-OPENING = (
-    "PRAGMA journal_mode = OFF",
-    "PRAGMA locking_mode = EXCLUSIVE",
-    f"PRAGMA cache_size = -{16 << 10}",  # KiB
-    "BEGIN",
-    f"CREATE TABLE documents ({BESIDE_TEXT}, text, PRIMARY KEY (id))",
-    "CREATE TABLE signatures (document INTEGER PRIMARY KEY, signature)",
-    'CREATE TABLE near_duplicates (document INTEGER PRIMARY KEY, "like", similarity)',
-    'CREATE TABLE conversations (id, "group", made, messages, PRIMARY KEY (id))',
-    'CREATE TABLE preferences (id, "group", answers, PRIMARY KEY (id))',
+TABLES = (
+    f"CREATE TABLE IF NOT EXISTS documents ({BESIDE_TEXT}, account, given, counts, text, PRIMARY KEY (id))",
+    "CREATE TABLE IF NOT EXISTS signatures (document INTEGER PRIMARY KEY, signature)",
+    'CREATE TABLE IF NOT EXISTS near_duplicates (document INTEGER PRIMARY KEY, "like", similarity)',
+    'CREATE TABLE IF NOT EXISTS conversations (id, "group", made, messages, PRIMARY KEY (id))',
+    'CREATE TABLE IF NOT EXISTS preferences (id, "group", answers, PRIMARY KEY (id))',
 )
 
 
 class Spool:
     """Documents and conversations, each once; those of a split in the order of their ids."""
 
-    def __init__(self, path: Path, split_of: Callable[[str], str]) -> None:
-        self.path = path
+    def __init__(self, database: Database, split_of: Callable[[str], str]) -> None:
+        self._execute = database.execute
         self._documents, self._remains = "documents", REMAINS
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.create_function("split_of", 1, split_of, deterministic=True)
-        for statement in OPENING:
-            self._execute(statement)
+        database.connection.create_function("split_of", 1, split_of, deterministic=True)
+        for table in TABLES:
+            self._execute(table)
 
-    def __enter__(self) -> Self:
-        return self
+    def add(self, prepared: Prepared, account: int = 0, given: int = 0) -> str | None:
+        """The source of the equal document that is here already, or None.
 
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-        self.path.unlink(missing_ok=True)
-
-    def add(self, document: Document, signature: bytes = b"") -> str | None:
-        """The source of the equal document that is here already, or None."""
-        insert = f"INSERT OR IGNORE INTO documents ({COLUMNS}) VALUES ({PLACEHOLDERS})"
-        added = self._execute(insert, *astuple(document))
+        `account` is the number of its partition, `given` the bytes of the text before cleaning.
+        """
+        insert = (
+            f"INSERT OR IGNORE INTO documents ({COLUMNS}, account, given, counts) "
+            f"VALUES ({PLACEHOLDERS}, ?, ?, ?)"
+        )
+        document = prepared.document
+        counts = json.dumps(dict(prepared.counts))
+        added = self._execute(insert, *astuple(document), account, given, counts)
         if added.rowcount:
-            if signature:
-                self._execute("INSERT INTO signatures VALUES (?, ?)", added.lastrowid, signature)
+            if prepared.signature:
+                self._execute("INSERT INTO signatures VALUES (?, ?)", added.lastrowid, prepared.signature)
             return None
         return str(self._execute("SELECT source FROM documents WHERE id = ?", document.id).fetchone()[0])
 
@@ -167,6 +160,14 @@ class Spool:
         count = f'SELECT count(DISTINCT "group") FROM {self._documents} WHERE {self._remains}'
         return int(self._execute(count).fetchone()[0])
 
+    def count_cleaned(self) -> Mapping[str, int]:
+        """How many of the documents each step of cleaning changed, or what else it counts."""
+        sums = (
+            "SELECT key, sum(value) FROM documents, json_each(documents.counts) "
+            f"WHERE {REMAINS} GROUP BY 1 ORDER BY 1"
+        )
+        return dict(self._execute(sums))
+
     def count_conversations(self) -> dict[str, int]:
         """Per split that has any."""
         return dict(self._execute('SELECT split_of("group"), count(*) FROM conversations GROUP BY 1'))
@@ -183,21 +184,6 @@ class Spool:
         places = self._execute(f"SELECT rowid FROM {table} WHERE {chosen} ORDER BY id", split)
         for (place,) in places:
             yield self._execute(f"SELECT {columns} FROM {table} WHERE rowid = ?", place).fetchone()
-
-    def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        try:
-            return self._connection.execute(statement, values)
-        except sqlite3.OperationalError:
-            self._require_writable()
-            raise
-
-    def _require_writable(self) -> None:
-        """SQLite keeps to itself why it cannot write: ask the system, by one page more."""
-        try:
-            with self.path.open("ab", buffering=0) as stream:
-                stream.write(bytes(4096))
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.path)) from None
 
 
 def _messages(pairs: list[list[str]]) -> Messages:

@@ -124,6 +124,8 @@ def _result(record: Record | Refused, job: Job, config: IngestConfig) -> Result:
             return Result(record, 0, job.media_type)
         case Text(text=text):
             found = prepare(record, job, job.domain, config)
+            if isinstance(found, Refused):
+                found.part = found.part or record.part
             return Result(found, _size(text), record.media_type or job.media_type)
         case Conversation(messages=messages):
             turns = messages

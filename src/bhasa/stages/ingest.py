@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,11 +14,17 @@ import typer
 from bhasa.errors import UserError
 
 if TYPE_CHECKING:
-    from bhasa.documents.accounts import Accounts
     from bhasa.documents.config import IngestConfig
     from bhasa.documents.corpus import Corpus
-    from bhasa.documents.executors import Executor
     from bhasa.tracking import Tracker
+
+MOST_REASONS = 5  # named at the end
+ASKED_FOR = {  # reasons that are no surprise
+    "beyond max_bytes",
+    "excluded by a pattern",
+    "excluded by .gitignore",
+    "not included by a pattern",
+}
 
 
 def command(
@@ -66,47 +74,33 @@ def run(
 
     Raises `UserError`, and writes nothing, when there is too little to train, test and tune on.
     """
-    from bhasa.dataset import SPLITS
-    from bhasa.documents.accounts import Accounts
     from bhasa.documents.corpus import Corpus
     from bhasa.documents.executors import open_executor
+    from bhasa.documents.gathering import gather, identity
     from bhasa.documents.report import make_report
-    from bhasa.documents.tables import write_conversations, write_documents, write_preferences
-    from bhasa.journal import publish, require_space, write_json
+    from bhasa.journal import write_json
+    from bhasa.signals import stop_requests
+    from bhasa.unfinished import locked
 
     _check_watched(config, raw)
     with (
-        publish(documents) as documents_draft,
-        publish(chat) as chat_draft,
-        publish(accounts) as accounts_draft,
+        locked(_unfinished()) as folder,
+        Corpus(config, folder / "corpus.sqlite", identity(config)) as corpus,
     ):
-        documents_draft.mkdir()
-        chat_draft.mkdir()
-        # In the draft, so on the disk that must hold the documents too, and gone whenever the draft is.
-        with Corpus(config, documents_draft / "spool.sqlite") as corpus:
-            with Accounts(accounts_draft) as accounted, open_executor(executor, workers, config) as opened:
-                _read_all(config, opened, corpus, accounted)
-            corpus.drop_near_duplicates()
-            divided = corpus.divide()
-            corpus.make_pairs()
-            continuations = corpus.make_continuations()
-            values = make_report(
-                config.sources,
-                accounted,
-                corpus.count_documents(),
-                corpus.count_conversations(),
-                corpus.count_preferences(),
-            )
-            values["made"] = {"divided": divided, "continuations": continuations}
-            _check_not_empty(values, config)
-            values["contamination"] = corpus.contamination()
-            require_space(documents, 2 * values["bytes"]["documents"], "writing the documents")
-            write_documents(documents_draft, {split: corpus.documents(split) for split in SPLITS})
-            write_conversations(chat_draft, {split: corpus.conversations(split) for split in SPLITS})
-            write_preferences(chat_draft, {split: corpus.preferences(split) for split in SPLITS})
-    write_json(report, values)
+        with open_executor(executor, workers, config) as opened, stop_requests() as stop:
+            gather(config, corpus, opened, stop)
+        corpus.drop_near_duplicates()
+        divided = corpus.divide()
+        corpus.make_pairs()
+        continuations = corpus.make_continuations()
+        values = make_report(config, corpus)
+        values["made"] = {"divided": divided, "continuations": continuations}
+        _check_not_empty(values, config)
+        values["contamination"] = corpus.contamination()
+        _write(corpus, documents, chat, accounts)
+        write_json(report, values)
     _say_what_was_made(values)
-    _say_what_could_not_be_read(values, accounts)
+    _say_what_was_kept(values, accounts)
 
     metrics = _metrics(values)
     tracker.log_metrics(metrics)
@@ -114,23 +108,28 @@ def run(
     return dict(metrics)
 
 
-def _read_all(config: IngestConfig, executor: Executor, corpus: Corpus, accounts: Accounts) -> None:
-    from bhasa.documents.reading import read_all
-    from bhasa.documents.sources import open_source
-    from bhasa.documents.tasks import Task
-    from bhasa.progress import progress
+def _unfinished() -> Path:
+    """Where a workspace has what it has read until it is written."""
+    from bhasa.stages import run_folders
 
-    sources = [open_source(source, max_file_bytes=config.max_file_bytes) for source in config.sources]
-    domains = [source.domain for source in config.sources]
-    tasks = (
-        Task(place, domain, partition)
-        for place, (source, domain) in enumerate(zip(sources, domains, strict=True))
-        for partition in source.partitions()
+    return run_folders("ingest") / hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:16]
+
+
+def _write(corpus: Corpus, documents: Path, chat: Path, accounts: Path) -> None:
+    from bhasa.dataset import SPLITS
+    from bhasa.documents.tables import write_conversations, write_documents, write_preferences
+    from bhasa.journal import publish, require_space
+
+    require_space(
+        documents, sum(size for _, size in corpus.count_documents().values()), "writing the documents"
     )
-    with progress("reading files", sum(source.size for source in sources) / 1e3, "kB") as bar:
-        for task, results in read_all(tasks, executor):
-            accounts.add(task.place, corpus.add(task.partition, results))
-            bar.advance(task.partition.size / 1e3)
+    with publish(documents) as documents_draft, publish(chat) as chat_draft, publish(accounts) as draft:
+        documents_draft.mkdir()
+        chat_draft.mkdir()
+        write_documents(documents_draft, {split: corpus.documents(split) for split in SPLITS})
+        write_conversations(chat_draft, {split: corpus.conversations(split) for split in SPLITS})
+        write_preferences(chat_draft, {split: corpus.preferences(split) for split in SPLITS})
+        corpus.accounts.write(draft)
 
 
 def _check_watched(config: IngestConfig, raw: Sequence[Path]) -> None:
@@ -176,15 +175,26 @@ def _check_not_empty(report: Mapping[str, Any], config: IngestConfig) -> None:
         )
 
 
-def _say_what_could_not_be_read(report: Mapping[str, Any], accounts: Path) -> None:
-    """One line when something was wanted and could not be read, which nobody would look for otherwise."""
-    rows = [row for row in report["reasons"] if row["outcome"] == "quarantined"]
-    if rows:
-        files, size = sum(row["files"] for row in rows), sum(row["bytes"] for row in rows)
-        print(
-            f"ingest: {files:,} files ({size:,} bytes) could not be read; {accounts} says why",
-            file=sys.stderr,
-        )
+def _say_what_was_kept(report: Mapping[str, Any], accounts: Path) -> None:
+    """What nobody would look for otherwise: how much was kept, and why the rest was not."""
+    from bhasa.journal import size
+
+    files, sizes = report["files"], report["bytes"]
+    kept = f"{files['kept']:,} of {files['in']:,} files, {size(sizes['kept'])} of {size(sizes['in'])}"
+    rows = sorted(report["reasons"], key=lambda row: -row["bytes"])
+    reasons = [
+        f"{row['reason']} ({row['files']:,} files, {size(row['bytes'])})" for row in rows[:MOST_REASONS]
+    ]
+    if rows[MOST_REASONS:]:
+        files_more = sum(row["files"] for row in rows[MOST_REASONS:])
+        reasons.append(f"{len(rows) - MOST_REASONS} more reasons ({files_more:,} files)")
+    print(
+        "; ".join([f"ingest: kept {kept}", *([f"not kept: {', '.join(reasons)}"] if reasons else [])]),
+        file=sys.stderr,
+    )
+    wanted = sizes["in"] - sum(row["bytes"] for row in rows if row["reason"] in ASKED_FOR)
+    if 2 * sizes["kept"] < wanted:
+        print(f"ingest: most bytes were not kept; {accounts} says why, file by file", file=sys.stderr)
 
 
 def _say_what_was_made(report: Mapping[str, Any]) -> None:

@@ -12,9 +12,10 @@ from bhasa.model.language_model import LanguageModel
 from bhasa.training import checkpoint
 from bhasa.training.loop import Event, Follow, train
 from bhasa.training.plan import Plan
-from bhasa.training.run_folder import RunFolder, fingerprint, locked
+from bhasa.training.run_folder import RunFolder, fingerprint
 from bhasa.training.step import SINGLE_PROCESS, Stepper
 from bhasa.training.strategy import Strategy
+from bhasa.unfinished import locked
 
 TRIAL_STEPS = 10  # fewer show nothing of a learning rate
 WORSE = 1.01  # by less, a loss may rise without reason

@@ -8,11 +8,11 @@ from typing import Any
 
 from bhasa import progress
 from bhasa.errors import Stopped
+from bhasa.signals import stop_requests
 from bhasa.training.estimate import announce
 from bhasa.training.plan import Plan
 from bhasa.training.run_folder import RunFolder
 from bhasa.training.schedule import learning_rate
-from bhasa.training.signals import stop_requests
 from bhasa.training.step import Stepper
 
 Event = dict[str, Any]

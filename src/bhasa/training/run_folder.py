@@ -1,30 +1,26 @@
 """The folder of one run, where it keeps its journal and its checkpoints until it has ended.
 
 A run is known by what it computes: the folder `IDENTITY` is named by that, and locked while a process trains
-in it. Where and how it is computed decides the last bits, so each such circumstance has its own state below,
-`IDENTITY/CIRCUMSTANCE`: what was begun on one machine is not mixed with what another goes on with.
+in it (`bhasa.unfinished`). Where and how it is computed decides the last bits, so each such circumstance has
+its own state below, `IDENTITY/CIRCUMSTANCE`: what was begun on one machine is not mixed with what another
+goes on with.
 """
 
 import hashlib
 import json
 import shutil
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from bhasa.errors import BhasaError, UserError
+from bhasa.errors import UserError
 from bhasa.journal import Journal
 from bhasa.training import checkpoint
 from bhasa.training.checkpoint import Checkpoint, Snapshot
 from bhasa.training.step import Stepper
-
-ABANDONED_DAYS = 30  # longer than the holidays after which somebody still means to go on
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:
@@ -108,60 +104,3 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
         elif was != value:
             changes.append(f"{prefix}{key} was {was} and is {value}")
     return changes
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[Path]:
-    """Make `folder` and hold its lock; it is removed when the block succeeds: what it was for is then done.
-
-    Runs that were abandoned beside it, because something else was chosen than what they began with, are
-    removed at the start.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(_lock_file(folder))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BhasaError(
-            f"{folder}: another process is training this very run; wait for it or stop it"
-        ) from None
-    try:
-        folder.mkdir(exist_ok=True)
-        _remove_abandoned(folder.parent)
-        yield folder
-        _remove(folder)
-    finally:
-        lock.release()
-
-
-def _remove_abandoned(runs: Path) -> None:
-    """Remove the runs that nobody trains and nobody has for `ABANDONED_DAYS`, and say so in one line."""
-    removed = []
-    for lock_file in sorted(runs.glob("*.lock")):
-        folder = lock_file.with_suffix("")
-        with suppress(Timeout, FileNotFoundError):  # somebody trains it, or has just finished it
-            if time.time() - _touched(folder) > ABANDONED_DAYS * 24 * 3600:
-                with FileLock(lock_file, timeout=0):
-                    _remove(folder)
-                removed.append(folder.name)
-    if removed:
-        found = f"unfinished runs not touched for {ABANDONED_DAYS} days: {', '.join(removed)}"
-        print(f"removed from {runs} {found}", file=sys.stderr, flush=True)
-
-
-def _touched(folder: Path) -> float:
-    """When a run was begun or last saved a checkpoint."""
-    if not folder.exists():
-        return _lock_file(folder).stat().st_mtime
-    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-
-
-def _remove(folder: Path) -> None:
-    """Remove a run and its lock, which the caller holds: who waits for it sees that the file is gone."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    _lock_file(folder).unlink()
-
-
-def _lock_file(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.lock")

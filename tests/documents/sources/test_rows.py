@@ -13,11 +13,9 @@ from bhasa.documents.corpus import Corpus
 from bhasa.documents.records import Conversation, Record, Refused, Text, quarantined
 from bhasa.documents.sources import SOURCES
 from bhasa.documents.sources.rows import Row
-from bhasa.documents.tasks import Task
-from bhasa.documents.wire import Job
-from bhasa.documents.worker import results
 from bhasa.stages import ingest
 from bhasa.tracking import NullTracker
+from tests.documents.in_this_process import add_all
 
 
 def row(number: int, values: dict[str, str]) -> Row:
@@ -88,10 +86,7 @@ def test_records_of_one_group_are_in_one_split(named: bool, tmp_path: Path) -> N
         for n in range(64)
     ]
     with Corpus(config, tmp_path / "spool") as corpus:
-        for partition in Rows(rows).partitions():
-            job = Task(0, "rows", partition).open()
-            assert isinstance(job, Job)
-            corpus.add(partition, results(job, config))
+        add_all(corpus, *Rows(rows).partitions())
         corpus.make_pairs()
         splits = {document.source: split for split in SPLITS for document in corpus.documents(split)}
         pairs = {

@@ -17,7 +17,7 @@ from bhasa.documents.sources import data_sets, file, folder, python_library, rem
 class Source(Protocol):
     @property
     def size(self) -> int:
-        """Bytes of all partitions, for the progress; 0 where nobody knows before reading."""
+        """Bytes that will be read, for the progress; 0 where nobody knows before."""
 
     def partitions(self) -> Iterable[Partition]:
         """In a fixed order, which decides whose of two equal texts is kept."""

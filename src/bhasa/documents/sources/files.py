@@ -18,6 +18,8 @@ class InputFile:
     read: Callable[[], bytes]
     refusal: Refused | None = None
     """Set when the source already knows that the file is not wanted."""
+    stamp: str = ""
+    """Times and numbers that change with the file, where the source has any."""
 
     @property
     def media_type(self) -> str:
@@ -47,7 +49,8 @@ class FileSource:
 
     @property
     def size(self) -> int:
-        return sum(file.size for file in self.files)
+        """Of those that will be read."""
+        return sum(file.size for file in self.files if file.module)
 
     def partitions(self) -> Iterator[InputFile]:
         return iter(self.files)

@@ -19,6 +19,8 @@ from bhasa.documents.sources.files import FileSource, InputFile
 from bhasa.documents.sources.patterns import Patterns
 from bhasa.errors import UserError
 
+TOO_LARGE = "larger than max_file_bytes"
+
 
 def open_folder(config: FolderConfig, *, max_file_bytes: int) -> FileSource:
     root = Path(config.path)
@@ -68,7 +70,10 @@ def _file(entry: os.DirEntry[str], name: str, refusal: Refused | None, limit: in
         return _refused(name, skipped("a link, which is not followed"))
     if not stat.S_ISREG(status.st_mode):
         return _refused(name, skipped("not a file but a pipe, socket or device"))
-    return InputFile(name, status.st_size, partial(read, Path(entry.path), limit), refusal)
+    if not refusal and status.st_size > limit:
+        refusal = skipped(TOO_LARGE)
+    stamp = f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+    return InputFile(name, status.st_size, partial(read, Path(entry.path), limit), refusal, stamp)
 
 
 def read(path: Path, limit: int) -> bytes:
@@ -83,7 +88,7 @@ def read(path: Path, limit: int) -> bytes:
     if not content:
         raise skipped("empty")
     if len(content) > limit:
-        raise skipped("larger than max_file_bytes")
+        raise skipped(TOO_LARGE)
     return content
 
 

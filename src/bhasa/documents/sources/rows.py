@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,10 @@ class Row:
     """Bytes of the strings in it."""
     media_type: str = "text/plain"
     language: str = "und"
+
+    @property
+    def stamp(self) -> str:
+        return hashlib.sha256(self.content()).hexdigest()
 
     @property
     def module(self) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bhasa.training.signals import stop_requests
+from bhasa.signals import stop_requests
 
 PROGRAM = Path(__file__).with_name("killed_parent.py")
 
 ASKED = """
 import os, signal
-from bhasa.training.signals import stop_requests
+from bhasa.signals import stop_requests
 with stop_requests() as requested:
     for signum in SENT:
         os.kill(os.getpid(), signum)
@@ -67,7 +67,7 @@ def test_a_run_whose_parent_of_several_threads_is_killed_saves_and_stops(tmp_pat
 
 DIES_AT_ONCE = """
 import os, signal, sys, time
-from bhasa.training import signals
+from bhasa import signals
 reading, writing = os.pipe()
 if os.fork() == 0:
     if os.fork() == 0:
@@ -95,7 +95,7 @@ def test_a_parent_that_dies_before_it_is_watched_counts_as_dead():
 
 WATCHED = """
 import os, signal, threading, time
-from bhasa.training.signals import stop_requests, stop_with_parent
+from bhasa.signals import stop_requests, stop_with_parent
 reading, writing = os.pipe()
 def start():
     if os.fork() == 0:
@@ -122,7 +122,7 @@ def test_the_end_of_the_parent_s_thread_is_not_its_death():
 STARTED = """
 import atexit, sys
 from bhasa import cli
-from bhasa.training import signals
+from bhasa import signals
 atexit.register(lambda: print("death signal", signals._death_signal()))
 sys.argv = ["bhasa", "check", "--help"]
 cli.main()
