@@ -1,8 +1,5 @@
 import gc
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -202,41 +199,3 @@ def test_a_missing_or_empty_folder_is_the_users_error(tmp_path: Path) -> None:
         found(tmp_path / "nowhere")
     with pytest.raises(UserError, match="doesn't contain any data files"):
         found(tmp_path)
-
-
-PROGRAM = """
-import sys
-from bhasa.documents.source_configs import HuggingFaceConfig
-from bhasa.documents.sources.data_sets import open_data_set
-from bhasa.errors import BhasaError
-for values in map(eval, sys.argv[1:]):
-    try:
-        config = HuggingFaceConfig(kind="huggingface", **values)
-        print(sum(1 for _ in open_data_set(config, max_file_bytes=1000).partitions()))
-    except BhasaError as error:
-        print(error.exit_code, error)
-"""
-
-
-@pytest.mark.slow
-def test_nothing_is_written_outside_the_workspace_and_the_hub_is_left_alone(tmp_path: Path) -> None:
-    home, place = tmp_path / "home", tmp_path / "work"
-    home.mkdir()
-    lines(place / "raw" / "train.jsonl", {"text": "one"}, {"text": "two"})
-    hub = {"dataset": "a/b", "revision": COMMIT}
-    variables = {"HOME": str(home), "DVC_ROOT": str(place), "HF_HUB_OFFLINE": "1"}
-    arguments = [repr({"path": str(place / "raw")}), repr(hub), repr(hub | {"streaming": True})]
-    answer = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        env={name: value for name, value in os.environ.items() if not name.startswith("HF_")} | variables,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    first, *refused = answer.stdout.splitlines()
-    assert first == "2"
-    assert len(refused) == 2
-    assert all(line.startswith("1 ") and "run again when it can be reached" in line for line in refused)
-    assert list(home.rglob("*")) == []
-    assert {path.name for path in place.iterdir()} == {"raw", ".bhasa"}
-    assert [path.name for path in (place / "raw").rglob("*")] == ["train.jsonl"]
