@@ -39,7 +39,8 @@ def raw(workspace: Path) -> Path:
     """The user's folder of a project, with two documents in it."""
     raw = workspace / "data" / "raw"
     raw.mkdir(parents=True)
-    (raw / "notes.md").write_text("# Notes\n\nA state of fixed size remembers what matters most of all.\n")
+    notes = "# Notes\n\nA state of fixed size remembers what matters most of all, and not the rest.\n"
+    (raw / "notes.md").write_text(notes)
     (raw / "tool.py").write_text(
         'def half(x):\n    """Return one half of the number that was given."""\n' * 2
     )

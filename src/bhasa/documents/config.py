@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from bhasa.documents.cleaning import CleanConfig
 from bhasa.documents.source_configs import SourceConfig
 from bhasa.params import Config
 
@@ -34,13 +35,14 @@ class IngestConfig(Config):
     sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
     """Where documents come from; of two equal texts the first one listed is kept."""
     min_characters: Annotated[int, Field(ge=1)] = 64
-    """A shorter text, after cleaning, is left out."""
+    """A text with fewer characters that are no blanks, after cleaning, is left out."""
     max_file_bytes: Annotated[int, Field(ge=1, le=1 << 29)] = 32 << 20
     """A larger file is left out."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Share of the documents held out to choose by; a hash decides each one's side."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Share of the documents held out to report on."""
+    clean: CleanConfig = CleanConfig()
     near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
     """null: only equal texts count as one."""
     split_by: SplitBy = "document"

@@ -1,6 +1,7 @@
 """From a text as a reader found it to a document, or to the reason why it is left out.
 
-A pure function of the text and the config, so that texts may be prepared anywhere and in any order.
+A pure function of the text and the config, so that texts may be prepared anywhere and in any order: cleaned,
+masked, held against the floors, judged as prose, and identified.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bhasa.dataset import Document
-from bhasa.documents.cleaning import clean
+from bhasa.documents.cleaning import cleaned
 from bhasa.documents.config import IngestConfig
-from bhasa.documents.records import Origin, Refused, Text, quarantined, skipped
+from bhasa.documents.floors import below_floor
+from bhasa.documents.records import Origin, Refused, Text, quarantined
 from bhasa.documents.signature import signature
 from bhasa.documents.splits import place_of
 
@@ -24,18 +26,20 @@ MAX_TEXT_BYTES = 900_000_000  # what the spool holds in one row
 class Prepared:
     document: Document
     counts: Mapping[str, int] = field(default_factory=dict)
-    """How often each step of cleaning changed something, for those that did."""
+    """Bytes of UTF-8 by which each step made the text shorter, for those that changed it: together with the
+    document's bytes they are those that the reader gave."""
     signature: bytes = b""
     """See `signature`; empty where the text has no words."""
 
 
 def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) -> Prepared | Refused:
-    cleaned = clean(text.text)
-    if len(cleaned) < config.min_characters:
-        return skipped("shorter than min_characters")
-    encoded = cleaned.encode()
+    language = text.language or partition.language
+    better, removed = cleaned(text.text, config.clean.steps_for(prose=language == "und"))
+    encoded = better.encode()
     if len(encoded) > MAX_TEXT_BYTES:
         return quarantined("longer than one document may be")
+    if refusal := below_floor(better, encoded, config.min_characters):
+        return refusal
     identifier = hashlib.sha256(encoded).hexdigest()
     group = place_of(partition.name, text.part, config.split_by) or text.group
     document = Document(
@@ -44,9 +48,9 @@ def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) ->
         domain=domain,
         source=f"{partition.name}#{text.part}" if text.part else partition.name,
         media_type=text.media_type or partition.media_type,
-        language=text.language or partition.language,
-        text=cleaned,
+        language=language,
+        text=better,
         bytes=len(encoded),
         meta=json.dumps(text.meta, sort_keys=True),
     )
-    return Prepared(document, signature=signature(encoded))
+    return Prepared(document, removed, signature(encoded))
