@@ -3,7 +3,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhasa.documents.readers.notebook import MAX_OUTPUT, read
@@ -88,11 +88,12 @@ def test_what_cannot_be_read_is_refused(content: bytes, reason: str) -> None:
 KEYS = ["cell_type", "source", "input", "outputs", "output_type", "data", "text", "text/plain", "level"]
 VALUES = st.sampled_from(["code", "markdown", "heading", "stream", "error", "x", "", None, 3, True])
 ANYTHING = st.recursive(
-    VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner), max_leaves=20
+    VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner), max_leaves=10
 )
 
 
-@given(st.lists(ANYTHING), ANYTHING)
+@settings(max_examples=50)
+@given(st.lists(ANYTHING, max_size=8), ANYTHING)
 def test_any_cells_are_read_or_refused(cells: list[Any], metadata: Any) -> None:
     with suppress(Refused):
         assert one(notebook(*cells, metadata={"language_info": metadata})).text

@@ -21,6 +21,8 @@ SNIFFED_BYTES = 2048  # where a declaration of the encoding is looked for; brows
 DECLARED = re.compile(
     rb"""charset\s{0,9}=\s{0,9}["']?([\w.:-]{1,40})|<\?xml[^>]{0,99}?encoding=["']([\w.-]{1,40})""", re.I
 )
+# libxml2 takes it for a whole element, and browsers for a start tag: what follows is its code.
+SELF_CLOSED_SCRIPT = re.compile(r"(<script(?![^<>]*\ssrc\s{0,9}=)[^<>]*)/>", re.I)
 
 
 def read(content: bytes, name: str) -> Iterator[Text]:
@@ -53,7 +55,7 @@ def layout_html(html: str) -> Text:
     # `huge_tree` lifts the limit on the length of one text; no tree is made.
     parser = etree.HTMLParser(target=target, huge_tree=True, encoding="utf-8")
     try:
-        parser.feed(html.encode(errors="replace"))
+        parser.feed(SELF_CLOSED_SCRIPT.sub(r"\1>", html).encode(errors="replace"))
         parser.close()
     except etree.LxmlError:  # of an empty page too
         raise quarantined("broken HTML") from None
