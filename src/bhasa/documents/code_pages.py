@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chardet
 
@@ -60,6 +60,11 @@ class Decoded(NamedTuple):
     encoding: str
     replaced: int = 0
     """Characters that stand as U+FFFD for bytes that mean nothing in the encoding."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is said of it beside the text."""
+        return {"encoding": self.encoding} | ({"replaced": self.replaced} if self.replaced else {})
 
 
 class Candidate(NamedTuple):

@@ -58,7 +58,7 @@ def decode(content: bytes) -> Decoded:
     try:
         return Decoded(content.decode(), "utf-8")
     except UnicodeDecodeError:
-        return _damaged_utf8(content) or _code_page(content)
+        return damaged_utf8(content) or _code_page(content)
 
 
 def _announced(content: bytes, encoding: str) -> Decoded:
@@ -126,7 +126,7 @@ def _is_of_few_scripts(text: str) -> bool:
     return sum(sorted(blocks.values())[-3:]) >= MOST * len(sample)
 
 
-def _damaged_utf8(content: bytes) -> Decoded | None:
+def damaged_utf8(content: bytes) -> Decoded | None:
     """None where it is some other encoding."""
     sequences = SEQUENCE.findall(content) + CUT.findall(content)
     strays = len(content.translate(None, ASCII)) - sum(map(len, sequences))

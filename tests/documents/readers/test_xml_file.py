@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhasa.documents.readers.xml_file import MAX_DEPTH, decode_declared, read
+from bhasa.documents.readers.xml_file import MAX_DEPTH, read
 from bhasa.documents.records import Text
 
 BOOK = """<?xml version="1.0"?>
@@ -70,7 +70,7 @@ def test_the_declared_encoding_is_believed(encoding: str) -> None:
     ],
 )
 def test_a_declared_encoding_that_is_wrong_or_unusual_is_not(content: bytes, encoding: str) -> None:
-    assert decode_declared(content)[1] == encoding
+    assert only(content).meta["encoding"] == encoding
 
 
 PIECES = st.sampled_from(

@@ -1,7 +1,8 @@
 """Text whose encoding is declared, as in HTML and mail, where declarations are often wrong.
 
-A byte order mark is certain, and so is UTF-8 that decodes, unlike a declaration: pages and mails outlive the
-servers that said otherwise. The declared encoding comes next, and a guess where it does not fit.
+A byte order mark is certain, and so is UTF-8, also with some wrong bytes, unlike a declaration: pages and
+mails outlive the servers that said otherwise. The declared encoding comes next, and a guess where it does not
+fit.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import codecs
 from encodings import aliases, normalize_encoding
 
-from bhasa.documents.encodings import MARKS
-from bhasa.documents.readers.plain import decode
+from bhasa.documents.code_pages import Decoded, mended
+from bhasa.documents.encodings import MARKS, damaged_utf8, decode
 
 SEVEN_BIT = {"iso2022_jp", "iso2022_kr", "hz"}  # look like ASCII, so only a declaration tells
 # What browsers read where a label is declared (WHATWG Encoding Standard, section 4.2): the larger encoding
@@ -34,24 +35,27 @@ ENCODINGS = {
 }
 for encoding in ENCODINGS:
     codecs.lookup(encoding)  # loads it: later no file can be opened
-MAX_DAMAGE = 0.001  # of the characters; more than that is another encoding
+BEGINNINGS = tuple(mark for mark, _ in MARKS)
+MAX_DAMAGE = 0.001  # of the characters in the declared encoding; more than that is another one
 
 
-def decode_declared(content: bytes, label: str | None) -> tuple[str, str]:
-    """The text and the encoding it was in; raises `Refused` where no encoding fits."""
+def decode_declared(content: bytes, label: str | None) -> Decoded:
+    """Raises `Refused` where no encoding fits."""
     declared = _codec(label)
     if declared in SEVEN_BIT and content.isascii():
-        return content.decode(declared, "replace"), declared
-    if any(content.startswith(mark) for mark, _ in MARKS):
+        return mended(content, declared)
+    if content.startswith(BEGINNINGS) or b"\0" in content:
         return decode(content)
     try:
-        return content.decode(), "utf-8"
+        return Decoded(content.decode(), "utf-8")
     except UnicodeDecodeError:
         pass
+    if found := damaged_utf8(content):
+        return found
     if declared:
-        text = content.decode(declared, "replace")
-        if text.count("\ufffd") <= MAX_DAMAGE * len(text):
-            return text, declared
+        found = mended(content, declared)
+        if found.replaced <= MAX_DAMAGE * len(found.text):
+            return found
     return decode(content)
 
 

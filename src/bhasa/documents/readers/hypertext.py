@@ -35,9 +35,9 @@ def read(content: bytes, name: str) -> Iterator[Text]:
 def read_html(content: bytes) -> Text:
     declared = DECLARED.search(content[:SNIFFED_BYTES])
     label = (declared[1] or declared[2]).decode() if declared else None
-    text, encoding = decode_declared(content, label)
-    found = layout_html(text)
-    return Text(found.text, {**found.meta, "encoding": encoding})
+    decoded = decode_declared(content, label)
+    found = layout_html(decoded.text)
+    return Text(found.text, {**found.meta, **decoded.meta})
 
 
 def read_xhtml(content: bytes) -> Text:

@@ -161,9 +161,9 @@ def _text(leaf: Message) -> str:
     content = payload if isinstance(payload, bytes) else b""
     charset = leaf.get_content_charset()
     if leaf.get_content_type() == "text/html":
-        found = layout_html(decode_declared(content, charset)[0]) if charset else read_html(content)
+        found = layout_html(decode_declared(content, charset).text) if charset else read_html(content)
         return found.text
-    text = decode_declared(content, charset)[0].replace("\r\n", "\n")
+    text = decode_declared(content, charset).text.replace("\r\n", "\n")
     if str(leaf.get_param("format", "")).lower() == "flowed":
         text = unflowed(text, delete_spaces=str(leaf.get_param("delsp", "")).lower() == "yes")
     return text.strip("\n")
@@ -179,9 +179,9 @@ def _decoded(raw: str) -> str:
     """With its encoded words; what is no ASCII outside them is guessed, as in a body."""
     raw = raw[:MAX_HEADER]
     try:
-        words = decode_header(decode_declared(raw.encode(errors="surrogateescape"), None)[0])
+        words = decode_header(decode_declared(raw.encode(errors="surrogateescape"), None).text)
         decoded = [
-            decode_declared(word, charset)[0] if isinstance(word, bytes) else word for word, charset in words
+            decode_declared(one, charset).text if isinstance(one, bytes) else one for one, charset in words
         ]
     except (HeaderParseError, Refused):
         return ""

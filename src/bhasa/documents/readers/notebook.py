@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bhasa.documents.readers.plain import decode
+from bhasa.documents.encodings import decode
 from bhasa.documents.records import Text, quarantined
 
 MAX_OUTPUT = 10_000
@@ -44,7 +44,7 @@ def read(content: bytes, name: str) -> Iterator[Text]:
 
 def _parse(content: bytes) -> dict[str, Any]:
     try:
-        notebook = json.loads(decode(content)[0])
+        notebook = json.loads(decode(content).text)
     except (ValueError, RecursionError):
         raise quarantined("notebook that is not JSON") from None
     if not isinstance(notebook, dict):

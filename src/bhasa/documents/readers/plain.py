@@ -11,10 +11,10 @@ from bhasa.documents.records import Text
 
 
 def read(content: bytes, name: str) -> Iterator[Text]:
-    text, encoding, replaced = encodings.decode(content)
-    meta = {"encoding": encoding} | ({"replaced": replaced} if replaced else {})
-    found = of_beginning(text, suffix_of(name)) if _is_open(name) else ""
-    yield Text(text, meta, media_type=source_code(found).media_type if found else "", language=found)
+    decoded = encodings.decode(content)
+    found = of_beginning(decoded.text, suffix_of(name)) if _is_open(name) else ""
+    media_type = source_code(found).media_type if found else ""
+    yield Text(decoded.text, decoded.meta, media_type=media_type, language=found)
 
 
 def _is_open(name: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from html import unescape
 from itertools import pairwise
 
-from bhasa.documents.readers.plain import decode
+from bhasa.documents.encodings import decode
 from bhasa.documents.records import Text, quarantined
 
 LINE_END = re.compile("\r\n?|\n")
@@ -24,14 +24,14 @@ Cue = list[str]
 
 
 def read(content: bytes, name: str) -> Iterator[Text]:
-    text, encoding = decode(content)
-    cues = list(_cues(LINE_END.split(text)))
+    decoded = decode(content)
+    cues = list(_cues(LINE_END.split(decoded.text)))
     if not cues:
         raise quarantined("subtitles without a cue")
     lines = _unrolled(cues) if _roll(cues) else [line for cue in cues for line in cue]
     if not lines:
         raise quarantined("subtitles without text")
-    yield Text("\n".join(lines), {"cues": len(cues), "encoding": encoding})
+    yield Text("\n".join(lines), {"cues": len(cues), **decoded.meta})
 
 
 def _cues(lines: list[str]) -> Iterator[Cue]:

@@ -9,25 +9,13 @@ XML that is broken, that defines entities, which can grow without bound, or that
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from encodings import aliases, normalize_encoding
 from xml.parsers import expat
 
-from bhasa.documents.readers.plain import decode
+from bhasa.documents.readers.charsets import decode_declared
 from bhasa.documents.records import Text
-
-ENCODINGS = {
-    *("ascii", "latin_1", "koi8_r", "koi8_u", "gb2312", "gbk", "gb18030", "big5", "big5hkscs"),
-    *("euc_jp", "euc_kr", "shift_jis", "iso2022_jp"),
-    *(f"iso8859_{number}" for number in (*range(2, 12), 13, 14, 15, 16)),
-    *(f"cp{number}" for number in range(1250, 1259)),
-}
-"""What a declaration may name beside UTF."""
-for encoding in ENCODINGS:
-    codecs.lookup(encoding)  # loads it: later no file can be opened
 
 DECLARATION = re.compile(rb"""<\?xml[^>]{0,80}?\sencoding\s{0,9}=\s{0,9}["']([\w.-]{1,40})["']""")
 VERBATIM = {"programlisting", "screen", "literallayout", "synopsis", "pre", "codeblock", "eg"}
@@ -37,23 +25,11 @@ MAX_DEPTH = 200  # text is copied once a level
 
 
 def read(content: bytes, name: str) -> Iterator[Text]:
-    text, encoding = decode_declared(content)
+    declared = DECLARATION.match(content)
+    decoded = decode_declared(content, declared[1].decode() if declared else None)
+    text, meta = decoded.text, decoded.meta
     seen = None if "<!ENTITY" in text else _Reader().text_of(text)
-    meta = {"encoding": encoding}
     yield Text(text, meta, language="xml") if seen is None else Text(seen, meta)
-
-
-def decode_declared(content: bytes) -> tuple[str, str]:
-    """In the encoding that the first line names, where the bytes are in it."""
-    if declaration := DECLARATION.match(content):
-        encoding = normalize_encoding(declaration[1].decode("ascii").lower())
-        encoding = aliases.aliases.get(encoding, encoding)
-        if encoding in ENCODINGS:
-            try:
-                return content.decode(encoding), encoding
-            except UnicodeDecodeError:
-                pass
-    return decode(content)
 
 
 class TooDeep(Exception):
