@@ -104,6 +104,17 @@ def test_preferences(row: dict[str, object], prompt: Pairs) -> None:
     assert record_of(row) == Preference(tuple(prompt), ((A, "good"),), ((A, "bad"),))
 
 
+def test_rows_of_one_thread_are_of_one_group() -> None:
+    first, second, other, alone = (
+        record_of({"prompt": f"q{n}", "completion": "a"} | more)
+        for n, more in enumerate([{"thread_id": 7}, {"thread_id": 7}, {"thread_id": "8"}, {}])
+    )
+    assert isinstance(first, Conversation)
+    assert first.group_id == second.group_id != other.group_id
+    assert alone.group_id == alone.id
+    assert record_of({"text": "x", "conversation_id": "c"}) == Text("x", group="c")
+
+
 def test_texts_keep_what_is_known_of_them() -> None:
     row = {"text": "a text", "title": "T", "url": None, "date": datetime.date(2024, 1, 31), "score": 0.5}
     assert record_of(row, "row 7") == Text("a text", {"title": "T", "date": "2024-01-31"}, part="row 7")

@@ -168,7 +168,9 @@ class Corpus:
             case Refused() as refusal:
                 return refusal
             case Conversation() as record:
-                return None if self._spool.add_conversation(record, record.id) else "earlier conversations"
+                return (
+                    None if self._spool.add_conversation(record, record.group_id) else "earlier conversations"
+                )
             case Preference() as record:
                 return None if self._spool.add_preference(record) else "earlier preferences"
             case prepared:

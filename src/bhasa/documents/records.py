@@ -73,11 +73,18 @@ Messages = tuple[tuple[str, str], ...]
 class Conversation:
     messages: Messages
     part: str = ""
+    group: str = ""
+    """Names what it must stay together with in one split, such as a thread; empty: it is alone."""
 
     @property
     def id(self) -> str:
         """SHA-256 of the messages as JSON."""
         return _digest(self.messages)
+
+    @property
+    def group_id(self) -> str:
+        """SHA-256 of the group as JSON, or the own `id`."""
+        return _digest(self.group) if self.group else self.id
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ keys fit decides:
 4. text: `text` or `content`, with title, author, date, address and language where they are given.
 
 In 1 to 3 `system` or `system_prompt` is the first message and `tools` belong to it. A row that says of itself
-that its answer is bad (`label: false`), or that holds an image, is skipped.
+that its answer is bad (`label: false`), or that holds an image, is skipped. Rows of one `thread_id` (see
+`GROUPS`) stay in one split; no other rows are taken to belong together.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ SYSTEMS = ("system", "system_prompt", "system_message")
 TOOLS = ("tools", "functions")
 IMAGES = ("image", "images", "video", "videos", "audio", "audios")
 TEXTS = ("text", "content")
+GROUPS = ("thread_id", "conversation_id", "message_tree_id")
 META = ("title", "author", "date", "url", "language")
 TURN = re.compile(r"(?:^|\n\n)(Human|Assistant):[ \n]?")
 MAX_KEYS, MAX_NAME = 8, 40  # of a row that is none, in the report
@@ -115,7 +117,7 @@ def _record(row: Row, part: str) -> Record:
             return _preference(row, part)
         return _conversation(row, part)
     if (text := plain_text(row)) is not None:
-        return Text(text, _meta(row), part=part)
+        return Text(text, _meta(row), group=_group(row), part=part)
     keys = ", ".join(str(key)[:MAX_NAME] for key in list(row)[:MAX_KEYS]) + ", ..." * (len(row) > MAX_KEYS)
     raise Refused(Outcome.QUARANTINED, "no conversation, preference or text", f"keys: {keys or 'none'}")
 
@@ -130,7 +132,7 @@ def _conversation(row: Row, part: str) -> Conversation:
     if "assistant" not in roles[roles.index("user") :]:
         raise quarantined("no reply of the assistant")
     end = len(roles) - roles[::-1].index("assistant")
-    return Conversation(messages[:end], part=part)
+    return Conversation(messages[:end], part=part, group=_group(row))
 
 
 def _preference(row: Row, part: str) -> Preference:
@@ -215,6 +217,11 @@ def _said(value: object, role: str) -> Messages:
     if isinstance(value, list):
         return read_messages(value)
     raise quarantined("a question or an answer that is not text")
+
+
+def _group(row: Row) -> str:
+    found = first_of(row, GROUPS)
+    return str(found) if isinstance(found, str | int) else ""
 
 
 def _meta(row: Row) -> dict[str, str]:
