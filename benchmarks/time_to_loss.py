@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -73,11 +72,10 @@ class Characters:
     """A text as the loader's split of tokens; 0 starts a document and comes nowhere in it."""
 
     def __init__(self, name: str, ids: np.ndarray) -> None:
-        self.name, self.ids = name, ids
-        self.index = SimpleNamespace(tokens=len(ids))
+        self.name, self.ids, self.tokens = name, ids, len(ids)
 
-    def read(self, start: int, stop: int) -> np.ndarray:
-        return self.ids[start:stop]
+    def windows(self, starts: np.ndarray, length: int) -> np.ndarray:
+        return self.ids[(starts[:, None] + np.arange(length)) % len(self.ids)]
 
 
 def splits(text: str) -> tuple[Characters, Characters, int]:

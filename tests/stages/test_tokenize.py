@@ -10,12 +10,15 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
+from tokenizers.normalizers import Replace
 from tokenizers.pre_tokenizers import ByteLevel
 
 from bhasa.errors import UserError
 from bhasa.journal import sha256_folder
 from bhasa.stages.tokenize import run
-from bhasa.tokens.config import BpeConfig, TokenizeConfig
+from bhasa.tokens import kinds, tokenizer_files, tokenizing
+from bhasa.tokens.config import BpeConfig, BytesConfig, HuggingFaceConfig, TokenizeConfig
+from bhasa.tokens.corpus import read_labelled
 from bhasa.tokens.packing import ChatLoader
 from bhasa.tokens.shard_reader import open_split
 from bhasa.tracking import NullTracker
@@ -30,10 +33,10 @@ def documents_of(split: str) -> list[str]:
     ]
 
 
-def write_parquet(path: Path, texts: list[str]) -> None:
+def write_parquet(path: Path, texts: list[str], domains: list[str] | None = None) -> None:
     columns = {
         "id": [hashlib.sha256(text.encode()).hexdigest() for text in texts],
-        "domain": ["raw"] * len(texts),
+        "domain": domains or ["raw"] * len(texts),
         "media_type": ["text/plain"] * len(texts),
         "language": ["und"] * len(texts),
         "text": texts,
@@ -233,3 +236,89 @@ def test_the_tokenizer_of_another_model_is_taken_with_our_special_tokens(
     documents = open_split(folders["tokens"] / "documents", "test", tokenizer=folders["tokenizer"])
     text = renumbered.decode(documents.read(0, documents.index.tokens).tolist(), skip_special_tokens=False)
     assert text == "".join(f"<|endoftext|>{document}" for document in documents_of("test"))
+
+
+class Interrupted(BaseException):
+    """As by a signal."""
+
+
+@pytest.mark.parametrize("damage", [False, True])
+def test_an_interrupted_run_goes_on_at_the_last_finished_file_with_the_same_bytes(
+    damage: bool, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        write_parquet(folders["documents"] / f"train-{number:05d}.parquet", [f"part {number}\n" * 9])
+    tokenized(folders)
+    expected = [sha256_folder(folders[name]) for name in ("tokenizer", "tokens")]
+    read: list[str] = []
+
+    def read_and_stop(path: Path) -> Any:
+        read.append(path.name)
+        if len(read) == 3:
+            raise Interrupted
+        return read_labelled(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenizing, "read_labelled", read_and_stop)
+        pytest.raises(Interrupted, tokenized, folders)
+    assert read == ["train-00000.parquet", "train-00001.parquet", "train-00002.parquet"]
+    (work,) = (path for path in (tmp_path / ".bhasa" / "tokenize").iterdir() if path.is_dir())
+    if damage:
+        (work / "tokens" / "train-00000.npy").write_bytes(b"half")
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenizing, "read_labelled", lambda path: read.append(path.name) or read_labelled(path))
+        patch.setattr("bhasa.tokens.kinds.bpe.BpeTrainer", None)  # the tokenizer is not learned again
+        tokenized(folders)
+    again = ["train-00000.parquet"] if damage else []
+    assert read[3:] == [*again, "train-00002.parquet", "validation-00000.parquet", "test-00000.parquet"]
+    assert [sha256_folder(folders[name]) for name in ("tokenizer", "tokens")] == expected
+    assert [path.name for path in (tmp_path / ".bhasa" / "tokenize").iterdir()] == []
+
+
+def test_what_was_finished_of_other_documents_is_not_used(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("bhasa.stages.tokenize._write_index", lambda *_: (_ for _ in ()).throw(Interrupted))
+        pytest.raises(Interrupted, tokenized, folders)
+    write_parquet(folders["documents"] / "train-00000.parquet", ["entirely other text " * 9])
+    metrics = tokenized(folders)
+    assert metrics["documents_train_documents"] == 1
+
+
+def test_domains_are_streams_of_their_own_and_are_reported(folders: dict[str, Path]) -> None:
+    texts = [f"text {number} " * 5 for number in range(8)]
+    write_parquet(folders["documents"] / "train-00000.parquet", texts, ["b", "a"] * 4)
+    metrics = tokenized(folders)
+    split = open_split(folders["tokens"] / "documents", "train", tokenizer=folders["tokenizer"])
+    tokenizer = Tokenizer.from_file(str(folders["tokenizer"] / "tokenizer.json"))
+    found = [tokenizer.decode(split.of_domain(d).read(0, split.of_domain(d).tokens).tolist()) for d in "ab"]
+    assert found == ["".join(texts[1::2]), "".join(texts[::2])]
+    report = json.loads(folders["report"].read_text())
+    assert {name: sizes["documents"] for name, sizes in report["train_by_domain"].items()} == {"a": 4, "b": 4}
+    assert report["train_by_kind"]["text/plain"]["bytes"] == sum(len(text.encode()) for text in texts)
+    assert report["round_trip"] == {"documents": 8 + 2 * len(documents_of("test")), "inexact": 0}
+    assert metrics["bytes_per_token_a"] == report["train_by_domain"]["a"]["bytes_per_token"]
+    vocabulary = report["vocabulary"]
+    counts = np.bincount(split.read(0, split.tokens), minlength=metrics["vocab_size"])
+    assert vocabulary["unused"] == int((counts[5:] == 0).sum())
+    lengths = [len(one["text"].encode()) for one in vocabulary["longest"]]
+    assert lengths == sorted(lengths, reverse=True)
+    assert all(
+        counts[tokenizer.encode(one["text"]).ids[-1]] == one["count"] for one in vocabulary["longest"][:3]
+    )
+
+
+def test_documents_that_do_not_come_back_stop_the_stage_unless_loss_is_allowed(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = kinds.make(BytesConfig(kind="bytes"), ())
+    tokenizer.normalizer = Replace("reads", "read")  # no odd string has it
+    tokenizer_files.save(tokenizer, tmp_path / "lossy")
+    config = HuggingFaceConfig(kind="huggingface", path=str(tmp_path / "lossy"))
+    with pytest.raises(UserError, match=r"18 of 21 documents are not given back exactly.*allow_loss: true"):
+        tokenized(folders, TokenizeConfig(tokenizer=config))
+    assert not folders["tokenizer"].exists()
+    tokenized(folders, TokenizeConfig(tokenizer=config.model_copy(update={"allow_loss": True})))
+    assert "18 of 21 documents are not given back exactly" in capsys.readouterr().err
+    assert json.loads(folders["report"].read_text())["round_trip"]["inexact"] == 18

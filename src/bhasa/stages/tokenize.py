@@ -136,7 +136,7 @@ def _learned(config: TokenizeConfig, folder: Path, size: int, finished: Path) ->
     if not size:
         raise UserError(f"{folder}: the train split has no text; add documents to `ingest.sources`")
     drawn = sample.draw(folder, size, config.max_bytes)
-    if drawn.highest is not None:
+    if drawn.below is not None:
         print("tokenize: the tokenizer is learned from a sample of the documents", file=sys.stderr)
     with progress("learning the tokenizer", min(size, config.max_bytes) / 1e6, "MB") as shown:
         made = kinds.make(config.tokenizer, _shown(drawn.texts(), shown.advance))

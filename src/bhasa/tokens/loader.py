@@ -20,6 +20,7 @@ from bhasa.tokens.special import END_OF_TEXT
 
 IGNORED = -100  # the target of a position that has none; PyTorch's cross-entropy knows the number
 ORDER_BLOCK = 4096  # slots whose order is computed at once: alone, each would cost a hundred times as much
+MANY = 8  # boundaries a row, from which on adding up all places is faster than going from one to the next
 
 Tokens = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -51,40 +52,53 @@ class Loader(ABC):
 
     def __init__(self, split: TokenSplit, context_length: int, *, seed: int | None) -> None:
         self.split, self.context_length, self.seed = split, context_length, seed
-        self._block = lru_cache(maxsize=4)(self._order_of_block)
+        self._block = lru_cache(maxsize=4)(self._places_of_block)
 
     @abstractmethod
-    def rows(self, epochs: Tokens, numbers: Tokens) -> Rows:
-        """The rows that have these numbers (b,) in these epochs (b,)."""
+    def places(self, epoch: int, numbers: Tokens) -> Tokens:
+        """Where the rows with these numbers (b,) are in an epoch, in the terms of `rows`."""
+
+    @abstractmethod
+    def rows(self, places: Tokens) -> Rows:
+        """The rows at these places (b,)."""
 
     def batch(self, step: int, batch_size: int, rows: slice = slice(None)) -> Batch:
         """The `rows` of the batch of a step. Over the steps, each row comes once before any comes twice."""
-        return as_batch(*self.draw(np.arange(step * batch_size, (step + 1) * batch_size)[rows]))
+        slots = range(step * batch_size, (step + 1) * batch_size)[rows]
+        size = self._block_size
+        block = slots.start // size
+        if slots.step == 1 and slots.stop <= (block + 1) * size:
+            places = self._block(block)[slots.start - block * size : slots.stop - block * size]
+            return as_batch(*self.rows(places))
+        return as_batch(*self.draw(np.array(slots, np.int64)))
 
     def draw(self, slots: Tokens) -> Rows:
         """The rows at `slots` (b,), the places in the endless sequence of all epochs."""
-        if self.seed is None:
-            return self.rows(*np.divmod(slots, self.rows_per_epoch))
-        size = min(ORDER_BLOCK, self.rows_per_epoch)  # so a block is of two epochs at most
-        blocks = slots // size
-        if (blocks == blocks[0]).all():
-            return self.rows(*self._block(int(blocks[0]))[:, slots - blocks[0] * size])
-        drawn = np.empty((2, len(slots)), np.int64)
+        blocks, within = np.divmod(slots, self._block_size)
+        places = np.empty_like(slots)
         for block in np.unique(blocks).tolist():
             here = blocks == block
-            drawn[:, here] = self._block(block)[:, slots[here] - block * size]
-        return self.rows(*drawn)
+            places[here] = self._block(block)[within[here]]
+        return self.rows(places)
 
-    def _order_of_block(self, block: int) -> Tokens:
-        """(2, block size): epoch and number of the row at each slot of a block."""
-        size = min(ORDER_BLOCK, self.rows_per_epoch)
-        epochs, places = np.divmod(np.arange(block * size, (block + 1) * size), self.rows_per_epoch)
-        assert self.seed is not None
-        for epoch in np.unique(epochs):
+    @property
+    def _block_size(self) -> int:
+        return min(ORDER_BLOCK, self.rows_per_epoch)  # so a block is of two epochs at most
+
+    def _places_of_block(self, block: int) -> Tokens:
+        """(block size,): the place of the row at each slot of a block."""
+        slots = np.arange(block * self._block_size, (block + 1) * self._block_size)
+        epochs, numbers = np.divmod(slots, self.rows_per_epoch)
+        places = np.empty_like(slots)
+        for epoch in np.unique(epochs).tolist():
             here = epochs == epoch
-            seed = derive(self.seed, "row order", int(epoch))
-            places[here] = permute(places[here], self.rows_per_epoch, seed=seed)
-        return np.stack([epochs, places])
+            places[here] = self.places(epoch, self._order(epoch, numbers[here]))
+        return places
+
+    def _order(self, epoch: int, numbers: Tokens) -> Tokens:
+        if self.seed is None:
+            return numbers
+        return permute(numbers, self.rows_per_epoch, seed=derive(self.seed, "row order", epoch))
 
 
 def as_batch(tokens: NDArray[Any], counted: Flags | None) -> Batch:
@@ -92,11 +106,20 @@ def as_batch(tokens: NDArray[Any], counted: Flags | None) -> Batch:
     inputs, targets = tokens[:, :-1].astype(np.int64), tokens[:, 1:].astype(np.int64)
     if counted is not None:
         targets[~counted[:, 1:]] = IGNORED
-    begins = tokens[:, :-1] == END_OF_TEXT
-    segment_ids = np.zeros_like(inputs)
-    some = begins.any(axis=1)
-    segment_ids[some] = np.cumsum(begins[some], axis=1)
-    return Batch(inputs, targets, segment_ids)
+    return Batch(inputs, targets, _count_along(tokens[:, :-1] == END_OF_TEXT))
+
+
+def _count_along(flags: Flags) -> Tokens:
+    """(b, l): how many flags are set in a row up to each place, itself included."""
+    rows, length = flags.shape
+    places = np.flatnonzero(flags)
+    if len(places) > MANY * rows:
+        return np.cumsum(flags, axis=1)
+    counts = np.zeros((rows, length), np.int64)
+    for place in places.tolist():
+        row, column = divmod(place, length)
+        counts[row, column:] += 1
+    return counts
 
 
 class WindowLoader(Loader):
@@ -113,15 +136,11 @@ class WindowLoader(Loader):
         if not split.tokens:
             raise UserError(f"{split.name}: no tokens; add documents")
         self.rows_per_epoch = max(1, split.tokens // context_length)
-        self._first = lru_cache(maxsize=64)(self._ring_start)
 
-    def rows(self, epochs: Tokens, numbers: Tokens) -> Rows:
-        starts = numbers * self.context_length
-        if self.seed is not None:
-            first = np.fromiter(map(self._first, epochs.tolist()), np.int64, len(epochs))
-            starts = (starts + first) % self.split.tokens
-        return Rows(self.split.windows(starts, self.context_length + 1), None)
+    def places(self, epoch: int, numbers: Tokens) -> Tokens:
+        """Starts in the stream."""
+        first = 0 if self.seed is None else derive(self.seed, "ring", epoch) % self.split.tokens
+        return (first + numbers * self.context_length) % self.split.tokens
 
-    def _ring_start(self, epoch: int) -> int:
-        assert self.seed is not None
-        return derive(self.seed, "ring", epoch) % self.split.tokens
+    def rows(self, places: Tokens) -> Rows:
+        return Rows(self.split.windows(places, self.context_length + 1), None)

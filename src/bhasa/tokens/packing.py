@@ -41,10 +41,14 @@ class ChatLoader(Loader):
                 "tokens; raise the context length or add chat data"
             )
 
-    def rows(self, epochs: Tokens, numbers: Tokens) -> Rows:
-        tokens = np.full((len(numbers), self.context_length + 1), END_OF_TEXT, np.int64)
+    def places(self, epoch: int, numbers: Tokens) -> Tokens:
+        """The numbers themselves."""
+        return numbers
+
+    def rows(self, places: Tokens) -> Rows:
+        tokens = np.full((len(places), self.context_length + 1), END_OF_TEXT, np.int64)
         counted = np.zeros(tokens.shape, np.bool_)
-        for row, number in enumerate(numbers.tolist()):
+        for row, number in enumerate(places.tolist()):
             place = 0
             for start, stop in (self._spans[conversation] for conversation in self._rows[number]):
                 here = slice(place, place + stop - start)

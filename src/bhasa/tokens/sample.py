@@ -1,6 +1,6 @@
 """Which documents of the train split a tokenizer is learned from.
 
-A document is in the sample when its id, a hash of its text, is not above a threshold: an unbiased choice that
+A document is in the sample when its id, a hash of its text, is below a threshold: an unbiased choice that
 does not depend on the order of the rows. The threshold is the highest one within two bounds: of bytes, which
 is of time, and of bytes in distinct words, which is of memory. Text in which words hardly ever repeat, such
 as random letters or a language written without spaces, takes some 90 bytes of memory for each of those.
@@ -23,8 +23,8 @@ class Sample(NamedTuple):
     """Documents by their ids."""
 
     folder: Path
-    highest: str | None
-    """The last id, in the order of text; None: all are in it."""
+    below: str | None
+    """The first id, in the order of text, that is not in it; None: all are."""
 
     def texts(self) -> Iterator[str]:
         """What is learned from, a text for each document."""
@@ -35,23 +35,23 @@ class Sample(NamedTuple):
         words = _Words(distinct_bytes)
         for id_, text in self._documents():
             words.add(id_, text)
-        return self if words.highest() is None else Sample(self.folder, words.highest())
+        return self if words.below() is None else Sample(self.folder, words.below())
 
     def _documents(self) -> Iterator[IdentifiedText]:
         files = document_files(self.folder, "train")
         for id_, text in chain.from_iterable(map(read_identified, files)):
-            if self.highest is None or id_ <= self.highest:
+            if self.below is None or id_ < self.below:
                 yield IdentifiedText(id_, text[:DOCUMENT_CHARACTERS])
 
 
 def draw(folder: Path, size: int, max_bytes: int) -> Sample:
     """Of the train split in `folder`, which has `size` bytes, at most `max_bytes` and one document."""
-    sample = Sample(folder, None if size <= max_bytes else _id_at(folder, max_bytes))
-    return sample if min(size, max_bytes) <= DISTINCT_BYTES else sample.within(DISTINCT_BYTES)
+    sample = Sample(folder, None if size <= max_bytes else _id_after(folder, max_bytes))
+    return sample if size <= DISTINCT_BYTES else sample.within(DISTINCT_BYTES)
 
 
-def _id_at(folder: Path, max_bytes: int) -> str:
-    """The id with which the documents, in the order of ids, reach so many bytes."""
+def _id_after(folder: Path, max_bytes: int) -> str | None:
+    """The id after the one with which the documents, in the order of ids, reach so many bytes."""
     ids, sizes = [], []
     for path in document_files(folder, "train"):
         for some_ids, some_sizes in read_columns(path, "id", "bytes"):
@@ -60,7 +60,8 @@ def _id_at(folder: Path, max_bytes: int) -> str:
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids)
     reached = np.cumsum(np.concatenate(sizes)[order])
-    return str(all_ids[order[np.searchsorted(reached, max_bytes)]].decode())
+    place = int(np.searchsorted(reached, max_bytes)) + 1
+    return str(all_ids[order[place]].decode()) if place < len(order) else None
 
 
 class _Words:
@@ -69,10 +70,10 @@ class _Words:
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
         self._lowest: dict[bytes, str] = {}
-        self._highest: str | None = None
+        self._below: str | None = None
 
     def add(self, id_: str, text: str) -> None:
-        if self._highest is not None and id_ > self._highest:
+        if self._below is not None and id_ >= self._below:
             return
         lowest = self._lowest
         for word in set(text.encode().split()):
@@ -84,21 +85,22 @@ class _Words:
         if self.size > 2 * self.limit:
             self._lower()
 
-    def highest(self) -> str | None:
-        """The last id within the limit; None: all documents are within it."""
+    def below(self) -> str | None:
+        """The first id that goes over the limit; None: all documents are within it."""
         if self.size > self.limit:
             self._lower()
-        return self._highest
+        return self._below
 
     def _lower(self) -> None:
         """Forget what is above the highest threshold that may still be the answer: text only adds words."""
         total = 0
         for id_, size in _by_id(self._lowest.items()):
             if total and total + size > self.limit:
+                self._below = id_
                 break
-            total, self._highest = total + size, id_
-        assert self._highest is not None
-        self._lowest = {word: id_ for word, id_ in self._lowest.items() if id_ <= self._highest}
+            total += size
+        below = self._below
+        self._lowest = {word: id_ for word, id_ in self._lowest.items() if below is None or id_ < below}
         self.size = total
 
 

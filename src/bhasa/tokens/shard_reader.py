@@ -4,6 +4,7 @@ What is checked when: on opening, that every file is there with its type and len
 the vocabulary, by the index alone; when a file is read for the first time, its hash.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -66,6 +67,10 @@ class TokenSplit:
         return np.cumsum([0, *(shard.tokens for shard in self.index.shards)], dtype=np.int64)
 
     @cached_property
+    def _starts_list(self) -> list[int]:
+        return [int(start) for start in self._starts]
+
+    @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """(documents + 1,): where each document starts in the stream, and where the last one ends."""
         starts = self._starts[:-1]
@@ -102,15 +107,15 @@ class TokenSplit:
 
     def windows(self, starts: NDArray[np.int64], length: int) -> NDArray[Any]:
         """Tokens (n, length) from each of `starts` (n,) on, in the type stored; the stream is a ring."""
-        shards = np.searchsorted(self._starts, starts, side="right") - 1
-        rooms = self._starts[shards + 1] - starts
-        rows = np.empty((len(starts), length), self._opened[0].tokens.values.dtype)
-        places = (starts - self._starts[shards]).tolist()
-        for n, (shard, place, room) in enumerate(zip(shards.tolist(), places, rooms.tolist(), strict=True)):
-            if room >= length:
-                rows[n] = self._opened[shard].tokens.values[place : place + length]
+        firsts, opened = self._starts_list, self._opened
+        rows = np.empty((len(starts), length), opened[0].tokens.values.dtype)
+        for row, start in enumerate(starts.tolist()):
+            shard = bisect_right(firsts, start) - 1
+            if start + length <= firsts[shard + 1]:
+                place = start - firsts[shard]
+                rows[row] = opened[shard].tokens.values[place : place + length]
             else:
-                rows[n] = self._around(int(starts[n]), length)
+                rows[row] = self._around(start, length)
         return rows
 
     def _around(self, start: int, length: int) -> NDArray[Any]:

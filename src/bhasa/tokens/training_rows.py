@@ -33,9 +33,13 @@ class DocumentLoader(Loader):
         if not self.rows_per_epoch:
             raise UserError(f"{split.name}: no document has any text; add documents")
 
-    def rows(self, epochs: Tokens, numbers: Tokens) -> Rows:
-        tokens = self.split.windows(self._starts[numbers], self.context_length + 1)
-        counted = np.arange(self.context_length + 1) < self._lengths[numbers, None]
+    def places(self, epoch: int, numbers: Tokens) -> Tokens:
+        """The numbers themselves."""
+        return numbers
+
+    def rows(self, places: Tokens) -> Rows:
+        tokens = self.split.windows(self._starts[places], self.context_length + 1)
+        counted = np.arange(self.context_length + 1) < self._lengths[places, None]
         tokens[~counted] = END_OF_TEXT
         return Rows(tokens, counted)
 
