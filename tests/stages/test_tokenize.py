@@ -260,7 +260,8 @@ def test_an_interrupted_run_goes_on_at_the_last_finished_file_with_the_same_byte
 
     with monkeypatch.context() as patch:
         patch.setattr(tokenizing, "read_labelled", read_and_stop)
-        pytest.raises(Interrupted, tokenized, folders)
+        with pytest.raises(Interrupted):
+            tokenized(folders)
     assert read == ["train-00000.parquet", "train-00001.parquet", "train-00002.parquet"]
     (work,) = (path for path in (tmp_path / ".bhasa" / "tokenize").iterdir() if path.is_dir())
     if damage:
@@ -280,7 +281,8 @@ def test_what_was_finished_of_other_documents_is_not_used(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("bhasa.stages.tokenize._write_index", lambda *_: (_ for _ in ()).throw(Interrupted))
-        pytest.raises(Interrupted, tokenized, folders)
+        with pytest.raises(Interrupted):
+            tokenized(folders)
     write_parquet(folders["documents"] / "train-00000.parquet", ["entirely other text " * 9])
     metrics = tokenized(folders)
     assert metrics["documents_train_documents"] == 1
