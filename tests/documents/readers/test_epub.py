@@ -11,7 +11,7 @@ METADATA = (
 
 def test_chapters_come_in_the_order_of_the_spine_with_what_is_known_of_the_book() -> None:
     book = epub(
-        {"b.xhtml": "<h1>Second</h1>", "a%20c.xhtml": "<p>First</p>"},
+        {"b.xhtml": "<h1>Second</h1>", "a%20c.xhtml": "<p>Wrong</p>"},
         metadata=METADATA,
         spine='<itemref idref="a%20c.xhtml"/><itemref idref="b.xhtml"/>',
         more={"OEBPS/a c.xhtml": "<html><body>First</body></html>"},
