@@ -24,6 +24,7 @@ SAMPLES = {
     ".eml": mail_of(HTML),
     ".ipynb": notebook_of("a\nb\nc"),
     ".vtt": b"WEBVTT\n\n1\n00:01.000 --> 00:02.000\n<i>a</i>\nb\n\n2\n00:02.000 --> 00:03.000\nb\nc\n",
+    ".rtf": rb"{\rtf1{\fonttbl{\f1\fcharset204 A;}}\trowd a\cell\row{\footnote n}\par\u1076?\'e9{\f1 x}}",
     ".epub": epub({"a": HTML, "b": "<p>b</p>"}),
     ".docx": docx(DOCX + item("x") + item("y", 1), numbering=NUMBERING, footnotes=NOTE),
     ".odt": odt(ODT),

@@ -60,11 +60,13 @@ def _office() -> dict[str, bytes]:
     return {
         **dict.fromkeys((".html", ".htm", ".xhtml"), page),
         ".epub": epub({"a": "A state of fixed size"}),
-        ".docx": docx(paragraph("A state of fixed size")),
-        ".pptx": pptx([shape("A state of fixed size")]),
+        **dict.fromkeys((".docx", ".docm"), docx(paragraph("A state of fixed size"))),
+        **dict.fromkeys((".pptx", ".pptm", ".ppsx"), pptx([shape("A state of fixed size")])),
         **{".odt": opened, ".odp": opened, ".fodt": flat, ".fodp": flat},
-        **{".eml": mail, ".mbox": b"From a@b Thu Jan  1 00:00:00 1970\n" + mail},
+        **dict.fromkeys((".eml", ".mht", ".mhtml"), mail),
+        **{".mbox": b"From a@b Thu Jan  1 00:00:00 1970\n" + mail},
         **{".srt": spoken, ".vtt": spoken},
+        ".rtf": b"{\\rtf1 A state of fixed size}",
         ".ipynb": json.dumps({"cells": [{"cell_type": "markdown", "source": ["A state"]}]}).encode(),
     }
 

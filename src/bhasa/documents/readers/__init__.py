@@ -69,8 +69,13 @@ READERS |= {
     **dict.fromkeys((".html", ".htm"), Format("text/html", HYPERTEXT)),
     ".xhtml": Format("application/xhtml+xml", HYPERTEXT),
     ".epub": Format("application/epub+zip", "bhasa.documents.readers.epub"),
-    ".docx": Format(f"{OFFICE}.wordprocessingml.document", "bhasa.documents.readers.docx"),
-    ".pptx": Format(f"{OFFICE}.presentationml.presentation", "bhasa.documents.readers.pptx"),
+    **dict.fromkeys(
+        (".docx", ".docm"), Format(f"{OFFICE}.wordprocessingml.document", "bhasa.documents.readers.docx")
+    ),
+    **dict.fromkeys(
+        (".pptx", ".pptm", ".ppsx"),
+        Format(f"{OFFICE}.presentationml.presentation", "bhasa.documents.readers.pptx"),
+    ),
     **dict.fromkeys((".odt", ".fodt"), Format(f"{OPEN_DOCUMENT}.text", "bhasa.documents.readers.odf")),
     **dict.fromkeys(
         (".odp", ".fodp"), Format(f"{OPEN_DOCUMENT}.presentation", "bhasa.documents.readers.odf")
@@ -82,8 +87,13 @@ READERS |= {
     ".vtt": Format("text/vtt", SUBTITLES),
     ".ipynb": Format("application/x-ipynb+json", "bhasa.documents.readers.notebook"),
 }
+READERS[".rtf"] = Format("application/rtf", "bhasa.documents.readers.rtf")
 MAIL = "bhasa.documents.readers.mail"
-READERS |= {".eml": Format("message/rfc822", MAIL), ".mbox": Format("application/mbox", MAIL)}
+READERS |= {
+    ".eml": Format("message/rfc822", MAIL),
+    ".mbox": Format("application/mbox", MAIL),
+    **dict.fromkeys((".mht", ".mhtml"), Format("multipart/related", MAIL)),  # a page as browsers save it
+}
 ARCHIVES = "bhasa.documents.readers.archives"
 READERS |= {
     ".zip": Format("application/zip", ARCHIVES),
