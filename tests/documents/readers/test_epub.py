@@ -20,6 +20,16 @@ def test_chapters_come_in_the_order_of_the_spine_with_what_is_known_of_the_book(
     assert found == Text("First\n\nSecond", {"title": "A b", "language": "en", "date": "99"})
 
 
+def test_pictures_and_the_list_of_contents_are_left_out() -> None:
+    items = {"b": 'properties="nav"', "c": 'media-type="image/jpeg"', "d": 'media-type="image/svg+xml"'}
+    manifest = "".join(f'<item id="{name}" href="{name}" {kind}/>' for name, kind in items.items())
+    spine = "".join(f'<itemref idref="{name}"/>' for name in "abcd")
+    pages = {f"OEBPS/{name}": f"<svg><text>text of {name}</text></svg>" for name in items}
+    (found,) = read(epub({"a": "first"}, metadata=manifest, spine=spine, more=pages), "book.epub")
+    assert isinstance(found, Text)
+    assert found.text == "first\n\ntext of d"
+
+
 def test_notes_in_a_window_are_kept_and_entities_resolved() -> None:
     (found,) = read(epub({"a": 'x<aside epub:type="footnote" hidden="">n &amp; m</aside>'}), "book.epub")
     assert found.text == "x\nn & m"

@@ -102,6 +102,10 @@ def test_a_note_that_a_reader_shows_in_a_window_is_kept() -> None:
     assert text_of('a<aside epub:type="footnote" hidden>note</aside>') == "a\nnote"
 
 
+def test_a_page_that_is_hidden_until_a_script_shows_it_is_read() -> None:
+    assert text_of("<html hidden><body style='visibility: hidden'><p>a<p hidden>b</p></body></html>") == "a"
+
+
 def test_title_and_language_are_in_meta() -> None:
     found = layout_html(
         "<html lang=de><head><title>A &amp;\n B</title></head><svg><title>no</title></svg><p>x"

@@ -113,7 +113,10 @@ def test_a_mailbox_is_cut_at_its_separators_alone(end: str) -> None:
         (b"Subject:\n\n\n", "mail without text"),
         (b"Content-Type: application/pkcs7-mime\n\nxx", "encrypted mail"),
         (b"Content-Type: text/plain; x=" + b'";' * 9000 + b"\n\nx", "header that is too long"),
-        (b"Subject: x\n\n" + b"boundary=" * 300, "too many parts"),
+        (b"Subject: x\rContent-Type: text/plain; x=" + b'";' * 9000 + b"\r\rx", "header that is too long"),
+        (b"Content-Type: text/plain; x=" + b'";\r\n\t' * 3000 + b"\n\nx", "header that is too long"),
+        (b"Subject: x\n\n" + b"boundary=\n" * 5000, "too many parts"),
+        (b"Subject: x\n\n" + b"--b\n" * 100_001, "too many parts"),
     ],
 )
 def test_what_cannot_be_read_is_refused(content: bytes, reason: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bhasa.documents.readers.docx_numbering import Numbering
 from bhasa.documents.readers.layout import Layout, raised
 from bhasa.documents.readers.numbering import integer
-from bhasa.documents.readers.packaging import Package, diagram
+from bhasa.documents.readers.packaging import Alternatives, Package, diagram
 from bhasa.documents.readers.xml_events import Element, elements, parse
 from bhasa.documents.records import Text, quarantined
 
@@ -88,7 +88,7 @@ class _Document:
         self._is_raised = False
         self._after_item = self._after_drop_cap = False
         self._rows: list[bool] = []  # open ones, outermost first: whether they are deleted
-        self._alternatives: list[bool] = []  # open ones: whether one has been taken
+        self._alternatives = Alternatives()
         self._reading: list[str] = []  # of a ruby, which comes before what it stands over
         self._delimiters: list[list[str]] = []  # what comes next around the arguments of a formula's brackets
         self._operator = INTEGRAL
@@ -108,7 +108,7 @@ class _Document:
             if not any(name.endswith("Change") for name in self._properties):  # what they were before
                 self._property(tag, attributes)
             self._properties.append(tag)
-        elif self._left_out or tag in LEFT_OUT or self._is_other_alternative(tag):
+        elif self._left_out or tag in LEFT_OUT or self._alternatives.are_taken(tag):
             self._left_out += 1
         elif tag in PROPERTIES:
             self._properties.append(tag)
@@ -161,7 +161,7 @@ class _Document:
                 self._layout.open_area()
                 self._references.append(tag + attributes.get("id", ""))
             case "AlternateContent":
-                self._alternatives.append(False)
+                self._alternatives.open()
             case "d":
                 self._delimiters.append(["(", "|", ")"])
             case "e" if self._delimiters:
@@ -194,7 +194,7 @@ class _Document:
             case "footnote" | "endnote":
                 self.notes[self._references.pop()] = self._layout.close_area()
             case "AlternateContent":
-                self._alternatives.pop()
+                self._alternatives.close()
             case "d":
                 self._write(self._delimiters.pop()[2])
 
@@ -273,10 +273,3 @@ class _Document:
         if key in self.notes:
             self._references.append(key)
             self._write(f"[{len(self._references)}]")
-
-    def _is_other_alternative(self, tag: str) -> bool:
-        if tag not in ("Choice", "Fallback") or not self._alternatives:
-            return False
-        taken = self._alternatives[-1]
-        self._alternatives[-1] = True
-        return taken

@@ -53,12 +53,14 @@ def _book(package: Zip) -> _Book:
     spine = [items.get(one.attributes.get("idref", ""), {}) for one in listed if one.tag == "itemref"]
     if len(spine) > MAX_CHAPTERS:
         raise quarantined("EPUB with too many chapters")
-    chapters = [
-        _member(place, item.get("href", ""))
-        for item in spine
-        if "nav" not in item.get("properties", "").split()
-    ]
+    chapters = [_member(place, item.get("href", "")) for item in spine if _is_chapter(item)]
     return _Book(_meta(listed), list(dict.fromkeys(chapters)))
+
+
+def _is_chapter(item: dict[str, str]) -> bool:
+    """And not the list of contents or a picture."""
+    is_picture = item.get("media-type", "").startswith("image/") and item["media-type"] != "image/svg+xml"
+    return not is_picture and "nav" not in item.get("properties", "").split()
 
 
 def _package_document(package: Zip) -> str:

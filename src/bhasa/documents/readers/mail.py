@@ -22,9 +22,12 @@ from bhasa.documents.records import Outcome, Refused, Text, quarantined
 
 SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\n]{0,300}\d\d:\d\d[^\n]{0,100}\n")
 ESCAPED_SEPARATOR = re.compile(rb"^>(>*From )", re.MULTILINE)
-TYPE_HEADER = re.compile(rb"^content-(?:type|disposition):[^\n]*(?:\n[ \t][^\n]*)*", re.I | re.M)
+TYPE_HEADER = re.compile(
+    rb"(?:\A|[\r\n])content-(?:type|disposition):[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*", re.I
+)
 MAX_TYPE_HEADER = 10_000  # bytes; `email` takes quadratic time for their parameters
-MAX_BOUNDARIES = 200  # each line is compared with those of all parts around it
+MAX_COMPARISONS = 20_000_000  # of lines with boundaries: each with those of all parts around it
+MAX_PARTS = 100_000
 MAX_HEADER = 1000  # characters that are read of another header
 EXPECTED = {
     "from",
@@ -68,7 +71,9 @@ def _message(content: bytes, part: str) -> Iterator[Text | Refused]:
 
 
 def _parse(content: bytes) -> Message:
-    if content.lower().count(b"boundary=") > MAX_BOUNDARIES:
+    lines = content.count(b"\n") + content.count(b"\r")
+    comparisons = lines * content.lower().count(b"boundary=")
+    if comparisons > MAX_COMPARISONS or content.count(b"\n--") > MAX_PARTS:
         raise quarantined("mail with too many parts")
     if any(len(header.group()) > MAX_TYPE_HEADER for header in TYPE_HEADER.finditer(content)):
         raise quarantined("mail with a header that is too long")

@@ -60,6 +60,26 @@ class Package:
         return found
 
 
+class Alternatives:
+    """Content that is there for programs that know a feature and again for others: the first is taken."""
+
+    def __init__(self) -> None:
+        self._taken: list[bool] = []  # of each element `AlternateContent` that is open
+
+    def open(self) -> None:
+        self._taken.append(False)
+
+    def close(self) -> None:
+        self._taken.pop()
+
+    def are_taken(self, tag: str) -> bool:
+        """Whether an element that begins now is another one than that taken."""
+        if tag not in ("Choice", "Fallback") or not self._taken:
+            return False
+        taken, self._taken[-1] = self._taken[-1], True
+        return taken
+
+
 def diagram(content: bytes) -> list[str]:
     """A line for each point of a SmartArt diagram, from the part that holds its data."""
     lines: list[str] = []

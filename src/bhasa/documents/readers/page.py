@@ -20,6 +20,7 @@ HIDDEN = {
     *("script", "style", "template", "noscript", "iframe", "noframes", "noembed", "audio", "video", "canvas"),
     *("select", "datalist", "rp", "desc", "metadata", "defs", "annotation", "annotation-xml"),
 }
+WHOLE = {"html", "body"}  # that are hidden until a script shows them
 # Second copies of formulas, anchors that show under the mouse, words for screen readers.
 HIDDEN_CLASSES = {"katex-html", "MathJax_Preview", "headerlink", "sr-only", "visually-hidden"}
 HIDING_STYLE = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden", re.I)
@@ -58,7 +59,7 @@ class Page:
         self._lists: list[_List] = []
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self._hidden or tag in HIDDEN or (attributes and _hides(attributes)):
+        if self._hidden or tag in HIDDEN or (attributes and tag not in WHOLE and _hides(attributes)):
             self._hidden += 1
             return
         if (gap := BLOCKS.get(tag)) is not None:

@@ -18,7 +18,7 @@ from bhasa.documents.readers.numbering import (
     integer,
     numeral,
 )
-from bhasa.documents.readers.packaging import Package, Related, diagram
+from bhasa.documents.readers.packaging import Alternatives, Package, Related, diagram
 from bhasa.documents.readers.xml_events import elements, parse
 from bhasa.documents.records import Outcome, Refused, Text, quarantined
 
@@ -86,14 +86,14 @@ class _Slide:
         self._package, self._related = package, related
         self._left_out = 0  # elements open in one that is left out
         self._shapes: list[bool] = []  # open ones: whether they are left out
-        self._alternatives: list[bool] = []
+        self._alternatives = Alternatives()
         self._is_text = False
         self._has_item = False
         self._level = 0
         self._counts: dict[int, int] = {}  # of numbered paragraphs, by level
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self._left_out or self._is_other_alternative(tag):
+        if self._left_out or self._alternatives.are_taken(tag):
             self._left_out += 1
             return
         match tag:
@@ -126,7 +126,7 @@ class _Slide:
             case "tc":
                 self.layout.open_cell()
             case "AlternateContent":
-                self._alternatives.append(False)
+                self._alternatives.open()
             case "relIds":
                 self._add_diagram(attributes.get("r:dm", ""))
 
@@ -151,7 +151,7 @@ class _Slide:
             case "tc":
                 self.layout.close_cell()
             case "AlternateContent":
-                self._alternatives.pop()
+                self._alternatives.close()
 
     def data(self, text: str) -> None:
         if self._is_text and not self._left_out and not any(self._shapes[-1:]):
@@ -175,10 +175,3 @@ class _Slide:
     def _add_diagram(self, key: str) -> None:
         if key in self._related:
             self.layout.add_lines(diagram(self._package.read(self._related[key].member)), gap=1)
-
-    def _is_other_alternative(self, tag: str) -> bool:
-        if tag not in ("Choice", "Fallback") or not self._alternatives:
-            return False
-        taken = self._alternatives[-1]
-        self._alternatives[-1] = True
-        return taken
