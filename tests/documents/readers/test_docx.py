@@ -139,6 +139,24 @@ def test_formulas_ruby_superscript_drop_caps_and_diagrams() -> None:
 
 
 @pytest.mark.parametrize(
+    ("font", "char", "text"),
+    [
+        ("Symbol", "F061", "\u03b1"),
+        ("Symbol", "57", "\u03a9"),
+        ("Symbol", "F028", "("),
+        ("Arial", "20AC", "\u20ac"),
+        ("Wingdings", "F0FC", ""),
+        ("Arial", "D800", ""),
+        ("Symbol", "no", ""),
+    ],
+)
+def test_symbols_named_by_their_place_in_a_font(font: str, char: str, text: str) -> None:
+    assert (
+        text_of(f'<w:p><w:r><w:t>a</w:t><w:sym w:font="{font}" w:char="{char}"/></w:r></w:p>') == f"a{text}"
+    )
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"", r"broken zip file \(BadZipFile\)"),

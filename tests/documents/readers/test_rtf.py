@@ -19,7 +19,10 @@ def text_of(body: str) -> str:
         (r"one {\b two}\par three\line four\tab five", "one two\n\nthree\nfour\tfive"),
         ("one\r\ntwo \\\nthree", "onetwo\n\nthree"),
         (r"\{a\\b\} c\~d\_e \'e9\'93x\rdblquote", "{a\\b} c\xa0d-e \xe9\u201cx\u201d"),
-        (r"\u1076?\u-10179?\u-8704? {\uc0\u1076}\uc2\u1076 ab", "\u0434\U0001f600 \u0434\u0434"),
+        (
+            r"\u1076?\u-10179?\u-8704? {\uc0\u1076}\uc2\u1076 ab\u1076\'31\'32",
+            "\u0434\U0001f600 \u0434\u0434\u0434",
+        ),
         (r"{\f1\'e4\'e0} \f2\'93\'fa\plain\'e9", "\u0434\u0430 \u65e5\xe9"),
         (r"{\listtext 1.\tab}one\par{\pntext 2.\tab}two", "1.\tone\n\n2.\ttwo"),
         (r"a{\footnote \chftn note}b", "a [note]b"),

@@ -14,6 +14,7 @@ from bhasa.documents.readers.docx_numbering import Numbering
 from bhasa.documents.readers.layout import Layout, raised
 from bhasa.documents.readers.numbering import integer
 from bhasa.documents.readers.packaging import Alternatives, Package, diagram
+from bhasa.documents.readers.symbol_font import symbol
 from bhasa.documents.readers.xml_events import Element, elements, parse
 from bhasa.documents.records import Text, quarantined
 
@@ -144,6 +145,8 @@ class _Document:
                     self._layout.end_block()
             case "br" if attributes.get("type", "textWrapping") == "textWrapping":
                 self._write("\n")
+            case "sym":
+                self._write(symbol(attributes.get("font", ""), attributes.get("char", "")))
             case "tbl":
                 self._layout.end_block(1)
             case "tr":
