@@ -19,11 +19,14 @@ class File:
     language: str = "und"
 
 
+FILE = File()
+
+
 def config(**values: object) -> IngestConfig:
     return IngestConfig.parse({"sources": [{"kind": "folder", "path": "raw"}]} | values, "test")
 
 
-def prepared(text: str, file: File = File(), **values: object) -> Prepared:
+def prepared(text: str, file: File = FILE, **values: object) -> Prepared:
     found = prepare(Text(text), file, "raw", config(**values))
     assert isinstance(found, Prepared)
     return found

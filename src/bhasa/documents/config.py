@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bhasa.documents.cleaning import CleanConfig
+from bhasa.documents.filters import Rules
+from bhasa.documents.masks import Mask
+from bhasa.documents.prose import LANGUAGES
 from bhasa.documents.source_configs import SourceConfig
 from bhasa.params import Config
 
@@ -43,6 +46,13 @@ class IngestConfig(Config):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Share of the documents held out to report on."""
     clean: CleanConfig = CleanConfig()
+    """Steps of cleaning."""
+    mask: tuple[Mask, ...] = ()
+    """What is replaced by numbered placeholders."""
+    languages: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Codes such as `en` of the natural languages of which prose is kept; null: all, and nobody asks."""
+    quality: tuple[Rules, ...] = ()
+    """Sets of rules that prose must pass; source code is never judged by them."""
     near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
     """null: only equal texts count as one."""
     split_by: SplitBy = "document"
@@ -51,6 +61,14 @@ class IngestConfig(Config):
     chat: ChatConfig = ChatConfig()
     mix: dict[str, Annotated[float, Field(ge=0)]] | None = None
     """Weight of each domain in pretraining; null: as much of each as there is. Read by `pretrain` alone."""
+
+    @field_validator("languages")
+    @classmethod
+    def _know_languages(cls, languages: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for code in languages or ():
+            if code not in LANGUAGES.split():
+                raise ValueError(f"'{code}' is no code of a language; allowed are {LANGUAGES}")
+        return languages
 
     @model_validator(mode="after")
     def _name_sources_apart(self) -> Self:

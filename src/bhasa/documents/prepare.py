@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bhasa.dataset import Document
-from bhasa.documents.cleaning import cleaned
+from bhasa.documents.cleaning import cleaned, size_of
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.floors import below_floor
+from bhasa.documents.masks import masked
+from bhasa.documents.prose import judge, looks_like_code
 from bhasa.documents.records import Origin, Refused, Text, quarantined
 from bhasa.documents.signature import signature
 from bhasa.documents.splits import place_of
@@ -34,12 +36,19 @@ class Prepared:
 
 def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) -> Prepared | Refused:
     language = text.language or partition.language
-    better, removed = cleaned(text.text, config.clean.steps_for(prose=language == "und"))
+    better, counts = cleaned(text.text, config.clean.steps_for(prose=language == "und"))
+    better, masks = masked(better, config.mask) if config.mask else (better, {})
     encoded = better.encode()
+    if masks:
+        counts["masks"] = size_of(text.text) - sum(counts.values()) - len(encoded)
     if len(encoded) > MAX_TEXT_BYTES:
         return quarantined("longer than one document may be")
     if refusal := below_floor(better, encoded, config.min_characters):
         return refusal
+    if language == "und" and (config.quality or config.languages is not None) and not looks_like_code(better):
+        language, refusal = judge(better, config)
+        if refusal:
+            return refusal
     identifier = hashlib.sha256(encoded).hexdigest()
     group = place_of(partition.name, text.part, config.split_by) or text.group
     document = Document(
@@ -51,6 +60,6 @@ def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) ->
         language=language,
         text=better,
         bytes=len(encoded),
-        meta=json.dumps(text.meta, sort_keys=True),
+        meta=json.dumps(text.meta | ({"masked": masks} if masks else {}), sort_keys=True),
     )
-    return Prepared(document, removed, signature(encoded))
+    return Prepared(document, counts, signature(encoded))

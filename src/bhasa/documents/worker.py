@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from bhasa.documents import wire
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.prepare import prepare
+from bhasa.documents.prose import load
 from bhasa.documents.records import Conversation, Preference, Record, Refused, Text, quarantined
 from bhasa.documents.sandbox import Sandbox
 from bhasa.documents.wire import Job, Result
@@ -38,6 +39,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     with Connection(int(sys.argv[1])) as pipe, suppress(EOFError, ConnectionError):  # the parent closed it
         config = IngestConfig.parse(json.loads(pipe.recv_bytes()), "ingest")
+        load(config)
         sandbox = Sandbox()
         pipe.send_bytes(b"ready")
         try:
