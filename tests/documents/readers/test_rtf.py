@@ -23,6 +23,7 @@ def text_of(body: str) -> str:
             r"\u1076?\u-10179?\u-8704? {\uc0\u1076}\uc2\u1076 ab\u1076\'31\'32",
             "\u0434\U0001f600 \u0434\u0434\u0434",
         ),
+        (r"\f2\uc2\u26085\'93\'fa b", "\u65e5 b"),
         (r"{\f1\'e4\'e0} \f2\'93\'fa\plain\'e9", "\u0434\u0430 \u65e5\xe9"),
         (r"{\listtext 1.\tab}one\par{\pntext 2.\tab}two", "1.\tone\n\n2.\ttwo"),
         (r"a{\footnote \chftn note}b", "a [note]b"),
