@@ -1,17 +1,21 @@
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks.corpora import exchange, prose
+from bhasa.dataset import SPLITS
 from bhasa.documents.config import IngestConfig, NearDuplicatesConfig
 from bhasa.documents.database import Database
 from bhasa.documents.leaving_out import leave_out
 from bhasa.documents.prepare import Prepared, prepare
 from bhasa.documents.records import Text
+from bhasa.documents.shingles import jaccard, shingle_set
 from bhasa.documents.sources.files import InputFile
+from bhasa.documents.splits import split_of
 from bhasa.documents.spool import Spool
 from bhasa.errors import UserError
 
@@ -19,10 +23,10 @@ CONFIG = IngestConfig.parse({"sources": [{"kind": "folder", "path": "raw"}]}, "t
 
 
 @contextmanager
-def spooled(texts: dict[str, str]) -> Iterator[Spool]:
+def spooled(texts: dict[str, str], split_of: Callable[[str], str] = lambda _: "train") -> Iterator[Spool]:
     """Texts by source; the domain is the first part of its name."""
     with tempfile.TemporaryDirectory() as folder, Database(Path(folder, "file")) as database:
-        spool = Spool(database, lambda _: "train")
+        spool = Spool(database, split_of)
         for name, text in texts.items():
             partition = InputFile(name, len(text), text.encode)
             prepared = prepare(Text(text), partition, name.split("/")[0], CONFIG)
@@ -78,3 +82,22 @@ def test_texts_without_words_are_only_ever_equal() -> None:
     with spooled({"a/x.txt": "-" * 80, "a/y.txt": "-" * 81}) as spool:
         leave_out(spool, NearDuplicatesConfig())
         assert len(sources(spool)) == 2
+
+
+def pairs_across_splits(spool: Spool) -> int:
+    """Of documents in train with documents that are held out, every one compared."""
+    sets = {
+        split: [shingle_set(document.text.encode()) for document in spool.documents(split)]
+        for split in SPLITS
+    }
+    held_out = sets["validation"] + sets["test"]
+    return sum(jaccard(one, other) >= 0.6 for one in sets["train"] for other in held_out)
+
+
+def test_no_near_copy_of_what_is_held_out_is_in_train() -> None:
+    config = CONFIG.model_copy(update={"validation_fraction": 0.2, "test_fraction": 0.2})
+    with spooled(ORIGINALS | COPIES, partial(split_of, config=config)) as spool:
+        assert pairs_across_splits(spool) > 3
+        leave_out(spool, NearDuplicatesConfig(most_of_a_source=1))
+        assert pairs_across_splits(spool) == 0
+        assert all(list(spool.documents(split)) for split in SPLITS)
