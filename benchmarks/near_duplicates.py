@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from benchmarks import minhash_peers, options
 from benchmarks.corpora import EDITS, SHARES, form_letters, licensed_sources, near_copies, prose
-from bhasa.documents.minhash import BAND_BYTES, BYTES, band
-from bhasa.documents.near_duplicates import find
-from bhasa.documents.shingles import Hashes, in_a_row, word_hashes
+from bhasa.documents.minhash import BYTES, bands
+from bhasa.documents.near_duplicates import Numbers, find
+from bhasa.documents.shingles import in_a_row, word_hashes
 from bhasa.documents.signature import signature
 from bhasa.measure.table import Row
 
@@ -27,9 +27,8 @@ class Texts:
         self.texts = [text.encode() for text in texts]
         self.signatures = [signature(text) for text in self.texts]
 
-    def band(self, number: int) -> Hashes:
-        begin = number * BAND_BYTES
-        return band(b"".join(found[begin : begin + BAND_BYTES] for found in self.signatures))
+    def bands(self) -> list[Numbers]:
+        return list(bands(b"".join(found[:BYTES] for found in self.signatures)))
 
     def minima(self, place: int) -> bytes:
         return self.signatures[place][:BYTES]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks.corpora import exchange, prose
-from bhasa.documents.minhash import BAND_BYTES, BANDS, BYTES, ROWS, band, lower, minima, no_minima, packed
+from bhasa.documents.minhash import BANDS, BYTES, ROWS, bands, lower, minima, no_minima, packed
 from bhasa.documents.shingles import jaccard, shingle_set, shingles
 
 
@@ -25,6 +25,9 @@ def test_the_share_of_equal_minima_is_the_similarity(share: float) -> None:
 def test_each_band_has_minima_of_its_own() -> None:
     text = prose("text", 300).encode()
     whole = minima_of(text)
-    assert len(whole) == BYTES == BANDS * BAND_BYTES == 2 * BANDS * ROWS
-    numbers = [int(band(whole[n * BAND_BYTES : (n + 1) * BAND_BYTES])[0]) for n in range(BANDS)]
-    assert len(set(numbers)) == BANDS
+    assert len(whole) == BYTES == 2 * BANDS * ROWS
+    first, other = bands(whole + minima_of(prose("other", 300).encode())).T.tolist()
+    assert len({*first, *other}) == 2 * BANDS
+    assert bands(whole).T.tolist() == [first]
+    changed = bytes([whole[0] ^ 1]) + whole[1:]
+    assert [n for n in range(BANDS) if bands(changed)[n, 0] != first[n]] == [0]

@@ -1,15 +1,14 @@
 import random
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.corpora import EDITS, exchange, form_letters, licensed_sources, near_copies, prose
 from bhasa.documents import near_duplicates
-from bhasa.documents.minhash import BAND_BYTES, BYTES, band
-from bhasa.documents.near_duplicates import find
-from bhasa.documents.shingles import Hashes, jaccard, shingle_set
+from bhasa.documents.minhash import BANDS, BYTES, bands
+from bhasa.documents.near_duplicates import Numbers, find
+from bhasa.documents.shingles import jaccard, shingle_set
 from bhasa.documents.signature import signature
 
 THRESHOLD = 0.6
@@ -22,9 +21,8 @@ class Memory:
         self.texts = texts
         self.signatures = [signature(text.encode()) for text in texts]
 
-    def band(self, number: int) -> Hashes:
-        begin = number * BAND_BYTES
-        return band(b"".join(found[begin : begin + BAND_BYTES] for found in self.signatures))
+    def bands(self) -> list[Numbers]:
+        return list(bands(b"".join(found[:BYTES] for found in self.signatures)))
 
     def minima(self, place: int) -> bytes:
         return self.signatures[place][:BYTES]
@@ -111,7 +109,7 @@ def test_long_texts_are_compared_by_a_part(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_texts_have_no_near_duplicates() -> None:
     assert found([]) == {}
-    assert np.array_equal(band(b""), np.empty(0, np.uint64))
+    assert bands(b"").shape == (BANDS, 0)
 
 
 def test_near_copies_are_found() -> None:

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bhasa.documents.config import NearDuplicatesConfig
-from bhasa.documents.minhash import BAND_BYTES, BYTES, band
-from bhasa.documents.near_duplicates import find
-from bhasa.documents.shingles import Hashes
+from bhasa.documents.minhash import BANDS, BYTES, bands
+from bhasa.documents.near_duplicates import Numbers, find
 from bhasa.documents.spool import Spool
 from bhasa.errors import UserError
 
@@ -37,9 +36,15 @@ class SignedTexts:
         self._spool = spool
         self.places: NDArray[np.int64] = np.fromiter(spool.signed(), np.int64)
 
-    def band(self, number: int) -> Hashes:
-        parts = [band(rows) for rows in self._spool.signatures(number * BAND_BYTES, BAND_BYTES)]
-        return np.concatenate([np.empty(0, np.uint64), *parts])
+    def bands(self) -> list[Numbers]:
+        found = [np.empty(len(self.places), np.uint32) for _ in range(BANDS)]
+        done = 0
+        for packed in self._spool.signatures(0, BYTES):
+            numbers = bands(packed)
+            for band, part in zip(found, numbers, strict=True):
+                band[done : done + len(part)] = part
+            done += numbers.shape[1]
+        return found
 
     def minima(self, place: int) -> bytes:
         return self._spool.signature(int(self.places[place]), BYTES)

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from bhasa.documents.shingles import Hashes, mix
 
 BANDS, ROWS = 22, 5
-BAND_BYTES = 2 * ROWS
-BYTES = BANDS * BAND_BYTES
+BYTES = 2 * BANDS * ROWS
 SLICE = 512  # shingles at once, so that their products stay in the cache
 
 
@@ -45,15 +44,15 @@ def packed(least: NDArray[np.uint32]) -> bytes:
     return least.astype("<u2").tobytes()
 
 
-def minima(packed: bytes, rows: int = BANDS * ROWS) -> NDArray[np.uint16]:
-    """(texts, rows): those of texts one after the other, or so many of each."""
-    return np.frombuffer(packed, "<u2").reshape(-1, rows)
+def minima(packed: bytes) -> NDArray[np.uint16]:
+    """(texts, 110): those of texts one after the other."""
+    return np.frombuffer(packed, "<u2").reshape(-1, BANDS * ROWS)
 
 
-def band(bands: bytes) -> Hashes:
-    """(texts,): one number for the minima of each text in a band, which stand one after the other."""
-    rows = minima(bands, ROWS)
-    hashes = np.zeros(len(rows), np.uint64)
+def bands(packed: bytes) -> NDArray[np.uint32]:
+    """(22, texts): a number for the minima in each band, of texts one after the other."""
+    rows = minima(packed).reshape(-1, BANDS, ROWS)
+    hashes: Hashes = np.zeros(rows.shape[:2], np.uint64)
     for row in range(ROWS):
-        hashes = mix(hashes + rows[:, row])
-    return hashes
+        hashes = mix(hashes + rows[:, :, row].astype(np.uint64))
+    return (hashes >> np.uint64(32)).astype(np.uint32).T

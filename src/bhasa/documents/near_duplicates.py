@@ -6,7 +6,7 @@ candidates of a document are, band by band, the nearest `NEIGHBOURS` kept ones b
 that band. Of these the `CANDIDATES` that share most bands are looked at, the earlier first, and verified in
 the order of how many minima they share, where that leaves it possible that they are alike.
 
-Memory is 4 bytes a document and band, and 24 bytes a document while one band is sorted. No texts but the two
+Memory is 4 bytes a document and band, and 16 bytes a document while one band is sorted. No texts but the two
 that are compared are held; of long ones a part of the shingles is compared, chosen by value.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bhasa.documents.minhash import BANDS, ROWS, minima
-from bhasa.documents.shingles import Hashes, jaccard, shingle_set, without_licence
+from bhasa.documents.shingles import jaccard, shingle_set, without_licence
 from bhasa.progress import progress
 
 NEIGHBOURS = 8
@@ -29,6 +29,7 @@ CANDIDATES = 16
 MARGIN = 3 * (0.25 / (BANDS * ROWS)) ** 0.5  # three standard deviations of the share of equal minima
 WHOLE_BYTES = 8 << 20  # of a text of n times as many one shingle in n is compared
 
+Numbers = NDArray[np.uint32]
 Links = list[NDArray[np.int32]]
 """Per band, of each document: the kept one before it with equal minima, or -1."""
 
@@ -36,8 +37,8 @@ Links = list[NDArray[np.int32]]
 class Texts(Protocol):
     """Documents that have a signature, by their place in the order, from 0 on."""
 
-    def band(self, number: int) -> Hashes:
-        """(documents,): a number for each one's minima in a band."""
+    def bands(self) -> list[Numbers]:
+        """Of each band a number for each document's minima in it."""
 
     def minima(self, place: int) -> bytes:
         """Packed."""
@@ -56,9 +57,10 @@ class NearDuplicate:
 
 def find(texts: Texts, threshold: float) -> Iterator[NearDuplicate]:
     """In order."""
-    links = [_links(texts.band(number)) for number in range(BANDS)]
+    bands = texts.bands()
+    links = [_links(bands.pop()) for _ in range(BANDS)]
     dropped = np.zeros(len(links[0]), bool)
-    linked = np.flatnonzero(np.any([link >= 0 for link in links], axis=0)).tolist()
+    linked = _linked(links)
     if not linked:
         return
     with progress("comparing documents", len(linked), "documents") as bar:
@@ -71,13 +73,21 @@ def find(texts: Texts, threshold: float) -> Iterator[NearDuplicate]:
             bar.advance(1)
 
 
-def _links(numbers: Hashes) -> NDArray[np.int32]:
+def _links(numbers: Numbers) -> NDArray[np.int32]:
     order = np.argsort(numbers, kind="stable").astype(np.int32)
     ordered = numbers[order]
     same = np.flatnonzero(ordered[1:] == ordered[:-1])
     links = np.full(len(numbers), -1, np.int32)
     links[order[same + 1]] = order[same]
     return links
+
+
+def _linked(links: Links) -> list[int]:
+    """The documents that have any link."""
+    found = np.zeros(len(links[0]), bool)
+    for link in links:
+        found |= link >= 0
+    return np.flatnonzero(found).tolist()
 
 
 def _candidates(links: Links, dropped: NDArray[np.bool_], place: int) -> list[int]:
