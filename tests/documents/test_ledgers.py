@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import tempfile
 import zipfile
 from functools import partial
@@ -131,7 +132,8 @@ def check_reasons(report: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         assert sum(row["bytes"] for row in of_texts) == report["text"][outcome.value]
     assert all(bool(row["reason"]) == (row["outcome"] != Outcome.KEPT) for row in rows)
     near = [row for row in rows if row["outcome"] == Outcome.NEAR_DUPLICATE]
-    assert all(row["details"][-1].startswith("like ") and not row["kept_bytes"] for row in near)
+    assert all(re.fullmatch(r"like .+ \((0\.[6-9]\d|1\.00)\)", row["details"][-1]) for row in near)
+    assert not any(row["kept_bytes"] for row in near)
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,9 @@ class Accounts:
         """A partition of which only near duplicates were left is one itself; called when these are known."""
         self._execute(
             "UPDATE accounts SET outcome = ?, reason = 'nearly equal text', "
-            "details = json_insert(details, '$[#]', 'like ' || found.source) FROM ("
-            "SELECT d.account AS account, min(o.source) AS source FROM near_duplicates "
+            "details = json_insert(details, '$[#]', printf('like %s (%.2f)', found.source, similarity)) "
+            "FROM (SELECT d.account AS account, min(document), o.source AS source, similarity "
+            "FROM near_duplicates "
             'JOIN documents AS d ON d.rowid = document JOIN documents AS o ON o.rowid = "like" '
             "GROUP BY d.account) AS found WHERE number = found.account AND outcome = ? AND chats = 0 "
             f"AND number NOT IN (SELECT account FROM documents WHERE {REMAINS})",

@@ -90,7 +90,6 @@ def _cuts(text: str, config: IngestConfig) -> tuple[int, int] | None:
 
 def _part(document: Document, split: str, text: str) -> Document:
     """A document of its own, in a group of the split."""
-    text = text.strip("\n") + "\n"
     encoded = text.encode()
     group = hashlib.sha256(f"{split} of {document.group}".encode()).hexdigest()
     meta = json.dumps(json.loads(document.meta) | {"part": split}, sort_keys=True)

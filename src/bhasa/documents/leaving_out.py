@@ -39,7 +39,7 @@ class SignedTexts:
     def bands(self) -> list[Numbers]:
         found = [np.empty(len(self.places), np.uint32) for _ in range(BANDS)]
         done = 0
-        for packed in self._spool.signatures(0, BYTES):
+        for packed in self._spool.signatures(BYTES):
             numbers = bands(packed)
             for band, part in zip(found, numbers, strict=True):
                 band[done : done + len(part)] = part

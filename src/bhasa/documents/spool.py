@@ -89,11 +89,9 @@ class Spool:
         for (place,) in self._execute("SELECT document FROM signatures ORDER BY document"):
             yield place
 
-    def signatures(self, begin: int, size: int) -> Iterator[bytes]:
-        """A range of bytes of each signature, one after the other in the order in which they came, many at a
-        time."""
-        cut = "SELECT substr(signature, ?, ?) FROM signatures ORDER BY document"
-        rows = self._execute(cut, begin + 1, size)
+    def signatures(self, size: int) -> Iterator[bytes]:
+        """The beginnings of all signatures in the order in which they came, many at a time joined."""
+        rows = self._execute("SELECT substr(signature, 1, ?) FROM signatures ORDER BY document", size)
         while many := rows.fetchmany(ROWS_AT_ONCE):
             yield b"".join(part for (part,) in many)
 
