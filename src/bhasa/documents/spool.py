@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import astuple, fields
+from dataclasses import fields
 from typing import Any
 
 from bhasa.dataset import Document
@@ -13,13 +13,13 @@ from bhasa.documents.database import Database
 from bhasa.documents.prepare import Prepared
 from bhasa.documents.records import Conversation, Messages, Preference
 
-NAMES = [f'"{field.name}"' for field in fields(Document)]
-COLUMNS, PLACEHOLDERS = ", ".join(NAMES), ", ".join("?" * len(NAMES))
+NAMES = [field.name for field in fields(Document) if field.name != "text"]
 REMAINS = "documents.rowid NOT IN (SELECT document FROM near_duplicates)"
-BESIDE_TEXT = ", ".join(name for name in NAMES if name != '"text"')  # SQLite reads a row up to what it needs
+BESIDE_TEXT = ", ".join(f'"{name}"' for name in NAMES)
 ROWS_AT_ONCE = 10_000
 TABLES = (
-    f"CREATE TABLE IF NOT EXISTS documents ({BESIDE_TEXT}, account, given, counts, text, PRIMARY KEY (id))",
+    f"CREATE TABLE IF NOT EXISTS documents ({BESIDE_TEXT}, account, given, counts, PRIMARY KEY (id))",
+    "CREATE TABLE IF NOT EXISTS documents_text (text)",  # apart, since all the rest is read over and over
     "CREATE TABLE IF NOT EXISTS signatures (document INTEGER PRIMARY KEY, signature)",
     'CREATE TABLE IF NOT EXISTS near_duplicates (document INTEGER PRIMARY KEY, "like", similarity)',
     'CREATE TABLE IF NOT EXISTS conversations (id, "group", made, messages, PRIMARY KEY (id))',
@@ -42,18 +42,14 @@ class Spool:
 
         `account` is the number of its partition, `given` the bytes of the text before cleaning.
         """
-        insert = (
-            f"INSERT OR IGNORE INTO documents ({COLUMNS}, account, given, counts) "
-            f"VALUES ({PLACEHOLDERS}, ?, ?, ?)"
-        )
         document = prepared.document
-        counts = json.dumps(dict(prepared.counts))
-        added = self._execute(insert, *astuple(document), account, given, counts)
-        if added.rowcount:
-            if prepared.signature:
-                self._execute("INSERT INTO signatures VALUES (?, ?)", added.lastrowid, prepared.signature)
-            return None
-        return str(self._execute("SELECT source FROM documents WHERE id = ?", document.id).fetchone()[0])
+        place = self._insert("documents", document, account, given, json.dumps(dict(prepared.counts)))
+        if place is None:
+            equal = self._execute("SELECT source FROM documents WHERE id = ?", document.id)
+            return str(equal.fetchone()[0])
+        if prepared.signature:
+            self._execute("INSERT INTO signatures VALUES (?, ?)", place, prepared.signature)
+        return None
 
     def add_conversation(self, conversation: Conversation, group: str, *, made: bool = False) -> bool:
         """Whether it is new. `made` is a pair that ingest made from a document of `group`."""
@@ -77,11 +73,11 @@ class Spool:
 
     def replace_documents(self, documents: Iterable[Document]) -> None:
         """From now on the documents are these, and none of them a near duplicate."""
-        self._execute("DROP TABLE IF EXISTS parts")
-        self._execute(f"CREATE TABLE parts ({BESIDE_TEXT}, text, PRIMARY KEY (id))")
-        insert = f"INSERT OR IGNORE INTO parts ({COLUMNS}) VALUES ({PLACEHOLDERS})"
+        for table, columns in (("parts", f"{BESIDE_TEXT}, PRIMARY KEY (id)"), ("parts_text", "text")):
+            self._execute(f"DROP TABLE IF EXISTS {table}")
+            self._execute(f"CREATE TABLE {table} ({columns})")
         for document in documents:
-            self._execute(insert, *astuple(document))
+            self._insert("parts", document)
         self._documents, self._remains = "parts", "TRUE"
 
     def signed(self) -> Iterator[int]:
@@ -103,7 +99,8 @@ class Spool:
         return bytes(found.fetchone()[0])
 
     def text(self, place: int) -> str:
-        return str(self._execute("SELECT text FROM documents WHERE rowid = ?", place).fetchone()[0])
+        found = self._execute("SELECT text FROM documents_text WHERE rowid = ?", place)
+        return str(found.fetchone()[0])
 
     def leave_out(self, place: int, like: int, similarity: float) -> None:
         """The document at `place` is nearly the same as the one at `like`: it is not among the documents."""
@@ -135,8 +132,10 @@ class Spool:
 
     def documents(self, split: str | None = None) -> Iterator[Document]:
         """Those of a split, or all, without near duplicates."""
-        for row in self._in_order(self._documents, COLUMNS, split, self._remains):
-            yield Document(*row)
+        for row in self._in_order(self._documents, f"rowid, {BESIDE_TEXT}", split, self._remains):
+            place, values = row[0], dict(zip(NAMES, row[1:], strict=True))
+            found = self._execute(f"SELECT text FROM {self._documents}_text WHERE rowid = ?", place)
+            yield Document(text=found.fetchone()[0], **values)
 
     def conversations(self, split: str) -> Iterator[Conversation]:
         for (messages,) in self._in_order("conversations", "messages", split):
@@ -173,6 +172,20 @@ class Spool:
     def count_preferences(self) -> dict[str, int]:
         """Per split that has any."""
         return dict(self._execute('SELECT split_of("group"), count(*) FROM preferences GROUP BY 1'))
+
+    def _insert(self, table: str, document: Document, *more: object) -> int | None:
+        """Its place, or None where it is there already."""
+        values = dict(vars(document))
+        text = values.pop("text")
+        added = self._execute(
+            f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * (len(values) + len(more)))})",
+            *values.values(),
+            *more,
+        )
+        if not added.rowcount:
+            return None
+        self._execute(f"INSERT INTO {table}_text (rowid, text) VALUES (?, ?)", added.lastrowid, text)
+        return added.lastrowid
 
     def _in_order(
         self, table: str, columns: str, split: str | None, condition: str = "TRUE"

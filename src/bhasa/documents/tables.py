@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -32,7 +31,7 @@ def write_documents(folder: Path, splits: Mapping[str, Iterable[Document]]) -> N
             path = folder / document_file(split, number)
             with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
                 for _, group in groups:
-                    writer.write_table(pa.Table.from_pylist([asdict(document) for document in group], SCHEMA))
+                    writer.write_table(pa.Table.from_pylist([vars(document) for document in group], SCHEMA))
 
 
 def _numbered(documents: Iterable[Document]) -> Iterator[tuple[int, list[Document]]]:

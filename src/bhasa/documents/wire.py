@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
 from bhasa.dataset import Document
@@ -132,7 +132,7 @@ def pack_result(result: Result) -> bytes:
         found = result.found
         return pack(beside | (_refused(found) if isinstance(found, Refused) else _chat(found)))
     prepared = result.found
-    document = asdict(prepared.document)
+    document = dict(vars(prepared.document))
     text = document.pop("text").encode()
     values = {"document": document, "counts": dict(prepared.counts), "signature": len(prepared.signature)}
     return pack(beside | values, prepared.signature + text)

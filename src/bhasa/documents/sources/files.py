@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from bhasa.documents.readers import Format, format_of, suffix_of
 from bhasa.documents.records import Refused, skipped
@@ -38,7 +39,7 @@ class InputFile:
             raise self.refusal or skipped(f"unsupported format {suffix_of(self.name)}")
         return self.read()
 
-    @property
+    @cached_property
     def _format(self) -> Format | None:
         return None if self.refusal else format_of(self.name)
 
