@@ -9,17 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from importlib import metadata
 from itertools import chain
-from pathlib import Path
 
-from bhasa.dataset import __file__ as dataset_file
-from bhasa.documents import __file__ as package_file
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.corpus import Corpus
 from bhasa.documents.executors import Executor
@@ -27,6 +20,7 @@ from bhasa.documents.reading import read_all
 from bhasa.documents.records import Partition
 from bhasa.documents.sources import Source, open_source
 from bhasa.documents.tasks import Task
+from bhasa.documents.versions import code_version
 from bhasa.errors import Stopped
 from bhasa.journal import require_space
 from bhasa.progress import progress
@@ -61,25 +55,6 @@ def identity(config: IngestConfig) -> str:
     """Of what decides which documents come of equal partitions."""
     facts = [config.as_mapping(), code_version()]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-@cache
-def code_version() -> str:
-    """Of the code in `documents`, of Python and of the libraries that bhasa requires."""
-    digest = hashlib.sha256(platform.python_version().encode())
-    for path in sorted((*Path(package_file).parent.rglob("*.py"), Path(dataset_file))):
-        digest.update(path.name.encode() + path.read_bytes())
-    for requirement in metadata.requires("bhasa") or ():
-        name = re.split(r"[^A-Za-z0-9._-]", requirement)[0]
-        digest.update(f"{name} {_installed(name)}\n".encode())
-    return digest.hexdigest()
-
-
-def _installed(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # of an extra
-        return ""
 
 
 Partitions = Iterator[tuple[int, Partition]]

@@ -28,6 +28,8 @@ from bhasa.documents.records import (
 RECORDS = "bhasa.documents.wire"
 """The module whose `read` gives records that were written by `pack_records`."""
 
+Packed = bytes
+
 _SIZES = struct.Struct(">IQ")  # of the JSON and of the body, in bytes
 
 
@@ -49,6 +51,8 @@ class Job:
     content: bytes
     skip: int = 0
     """So many results are known already: the worker starts to answer after them."""
+    key: str = ""
+    """Set where the reader's records are wanted too, see `parse_cache.py`."""
     alone: bool = False
     """Each result is sent at once, since the next one may be the worker's end."""
 
@@ -61,6 +65,8 @@ class Result:
     bytes: int
     """Of the text that the reader gave, in UTF-8; 0 where there is none."""
     media_type: str
+    record: Packed = b""
+    """By `pack_record`, where it is wanted."""
 
 
 def pack(values: Mapping[str, Any], body: bytes = b"") -> bytes:
@@ -127,25 +133,26 @@ def _record(message: Message) -> Record | Refused:
 
 
 def pack_result(result: Result) -> bytes:
-    beside = {"bytes": result.bytes, "media_type": result.media_type}
+    beside = {"bytes": result.bytes, "media_type": result.media_type, "record": len(result.record)}
     if not isinstance(result.found, Prepared):
         found = result.found
-        return pack(beside | (_refused(found) if isinstance(found, Refused) else _chat(found)))
+        return pack(beside | (_refused(found) if isinstance(found, Refused) else _chat(found)), result.record)
     prepared = result.found
     document = dict(vars(prepared.document))
     text = document.pop("text").encode()
     values = {"document": document, "counts": dict(prepared.counts), "signature": len(prepared.signature)}
-    return pack(beside | values, prepared.signature + text)
+    return pack(beside | values, result.record + prepared.signature + text)
 
 
 def unpack_result(message: Message) -> Result:
     values, body = message
+    record, body = bytes(body[: values["record"]]), body[values["record"] :]
+    beside = (values["bytes"], values["media_type"], record)
     if "document" not in values:
-        return Result(_chat_or_refused(values), values["bytes"], values["media_type"])
+        return Result(_chat_or_refused(values), *beside)
     middle = values["signature"]
     document = Document(text=str(body[middle:], "utf-8"), **values["document"])
-    prepared = Prepared(document, counts=values["counts"], signature=bytes(body[:middle]))
-    return Result(prepared, values["bytes"], values["media_type"])
+    return Result(Prepared(document, values["counts"], bytes(body[:middle])), *beside)
 
 
 def _refused(refused: Refused) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from multiprocessing.connection import Connection
 
@@ -108,12 +109,14 @@ def results(job: Job, config: IngestConfig) -> Iterator[Result]:
     try:
         for number, record in enumerate(import_module(job.module).read(job.content, job.name)):
             result = _result(record, job, config)
+            if job.key:
+                result = replace(result, record=wire.pack_record(record))
             total += result.bytes
             if total > MAX_TEXT_BYTES or number == MAX_RECORDS:
                 raise quarantined("more text than one file may give", "the rest")
             yield result
     except Refused as refusal:
-        yield Result(refusal, 0, job.media_type)
+        yield Result(refusal, 0, job.media_type, wire.pack_record(refusal) if job.key else b"")
     except MemoryError:
         raise
     except Exception as error:

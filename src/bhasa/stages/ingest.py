@@ -77,7 +77,9 @@ def run(
     from bhasa.documents.corpus import Corpus
     from bhasa.documents.executors import open_executor
     from bhasa.documents.gathering import gather, identity
+    from bhasa.documents.parse_cache import ParseCache
     from bhasa.documents.report import make_report
+    from bhasa.documents.versions import code_version
     from bhasa.journal import write_json
     from bhasa.signals import stop_requests
     from bhasa.unfinished import locked
@@ -87,7 +89,9 @@ def run(
         locked(_unfinished()) as folder,
         Corpus(config, folder / "corpus.sqlite", identity(config)) as corpus,
     ):
-        with open_executor(executor, workers, config) as opened, stop_requests() as stop:
+        started = _started(folder)
+        cache = ParseCache(Path(os.environ.get("DVC_ROOT", "."), ".bhasa", "cache"), code_version())
+        with open_executor(executor, workers, config, cache) as opened, stop_requests() as stop:
             gather(config, corpus, opened, stop)
         corpus.drop_near_duplicates()
         divided = corpus.divide()
@@ -99,6 +103,7 @@ def run(
         values["contamination"] = corpus.contamination()
         _write(corpus, documents, chat, accounts)
         write_json(report, values)
+        cache.remove_unused(since=started)
     _say_what_was_made(values)
     _say_what_was_kept(values, accounts)
 
@@ -113,6 +118,14 @@ def _unfinished() -> Path:
     from bhasa.stages import run_folders
 
     return run_folders("ingest") / hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:16]
+
+
+def _started(folder: Path) -> float:
+    """When the work in this folder was begun, whichever process it was."""
+    mark = folder / "started"
+    if not mark.exists():
+        mark.touch()
+    return mark.stat().st_mtime
 
 
 def _write(corpus: Corpus, documents: Path, chat: Path, accounts: Path) -> None:
