@@ -230,3 +230,14 @@ def test_a_tokenizer_with_tokens_that_the_model_has_no_rows_for_is_named(tmp_pat
         message = f"tokenizer.json: token id {size - 1} has no row in the model's vocabulary of {rows}"
         with pytest.raises(FileError, match=message) if refused else nullcontext():
             bundle.load_tokenizer(tmp_path / f"{rows}")
+
+
+def test_a_tokenizer_that_was_exchanged_is_refused(tmp_path, tokenizer):
+    bundle.save(tmp_path / "model", make(), tokenizer=tokenizer, provenance={})
+    bundle.load_tokenizer(tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer.json"
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(FileError, match=r"tokenizer.json: not the tokenizer that the model was saved with"):
+        bundle.load_tokenizer(tmp_path / "model")
+    (tmp_path / "model" / "provenance.json").unlink()  # as a folder of others, of which nothing is known
+    bundle.load_tokenizer(tmp_path / "model")

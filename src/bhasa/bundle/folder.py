@@ -24,6 +24,7 @@ from bhasa.tokens.special import END_OF_TEXT, SPECIAL_TOKENS, special_ids
 
 TOKENIZER, GENERATION = "tokenizer.json", "generation_config.json"
 PROVENANCE, CARD = "provenance.json", "README.md"
+TOKENIZER_HASH = "tokenizer_sha256"
 TOKENIZER_FILES = (
     *(TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "merges.txt", "chat_template.jinja"),
@@ -41,7 +42,7 @@ def save(folder: Path, model: LanguageModel, *, tokenizer: Path, provenance: Map
         save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
         journal.write_json(draft / CONFIG, to_published(model.config))
         journal.write_json(draft / GENERATION, _generation_config(draft))
-        provenance = machine() | dict(provenance)
+        provenance = machine() | dict(provenance) | _tokenizer_hash(draft)
         journal.write_json(draft / PROVENANCE, provenance)
         page = model_card(
             model.config,
@@ -58,6 +59,12 @@ def _generation_config(folder: Path) -> dict[str, Any]:
     path = folder / TOKENIZER
     known = special_ids(tokenizer_files.load(path)) if path.is_file() else range(len(SPECIAL_TOKENS))
     return {"bos_token_id": END_OF_TEXT, "eos_token_id": sorted(known), "pad_token_id": END_OF_TEXT}
+
+
+def _tokenizer_hash(folder: Path) -> dict[str, str]:
+    """Of the tokenizer in the folder, by its name in the provenance; nothing where there is none."""
+    path = folder / TOKENIZER
+    return {TOKENIZER_HASH: journal.sha256_file(path)} if path.is_file() else {}
 
 
 def copy_files(source: Path, target: Path, names: tuple[str, ...]) -> None:
@@ -95,8 +102,17 @@ def load(
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a folder. Raises `FileError` where the model beside it has no rows for its tokens."""
+    """The tokenizer of a folder.
+
+    Raises `FileError` where the model beside it has no rows for its tokens, or was saved with another.
+    """
     tokenizer = tokenizer_files.load(folder / TOKENIZER)
+    saved = journal.read_json(folder / PROVENANCE) if (folder / PROVENANCE).is_file() else {}
+    if saved.get(TOKENIZER_HASH, "") not in ("", *_tokenizer_hash(folder).values()):
+        raise FileError(
+            folder / TOKENIZER,
+            f"not the tokenizer that the model was saved with ({PROVENANCE}); put that one back",
+        )
     embedding = weights.shapes(folder).get(EMBEDDINGS)
     largest = max(tokenizer.get_vocab().values(), default=0)
     if embedding and largest >= embedding[0]:

@@ -71,6 +71,7 @@ def run(
     from bhasa.training.step import mean_loss
 
     device = hardware.prepare()
+    bundle.load_tokenizer(base)  # refuses one that the weights do not know
     train = ChatLoader(
         open_split(tokens, "train", tokenizer=base), config.context_length, seed=derive(seed, "chat order")
     )
