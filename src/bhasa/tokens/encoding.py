@@ -9,6 +9,7 @@ character of the longest, where pieces take 20.
 
 import json
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -63,7 +64,7 @@ def _encode(tokenizer: Tokenizer, texts: Iterable[str], check: Check) -> Iterato
         for encoding, (piece, is_last) in zip(encodings, batch, strict=True):
             ids = encoding.ids
             exact = check(ids, piece) and exact
-            parts.append(np.array(ids, np.uint32))
+            parts.append(np.frombuffer(array("I", ids), np.uint32))  # a third of the time of `np.array`
             if is_last:
                 yield Encoded(np.concatenate(parts), exact)
                 parts, exact = [_START], True
