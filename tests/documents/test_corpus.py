@@ -13,6 +13,8 @@ from bhasa.dataset import SPLITS, Document
 from bhasa.documents import prepare
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.corpus import Corpus
+from bhasa.documents.questions import ask
+from bhasa.documents.records import Conversation
 from bhasa.documents.sources.files import InputFile
 from tests.documents.in_this_process import add_all
 
@@ -119,10 +121,24 @@ def test_pairs_are_on_their_documents_side_and_the_cap_holds() -> None:
             assert {c.messages[0][1].split("`")[1].split(".")[0] for c in conversations} <= modules
             assert [c.id for c in conversations] == sorted(c.id for c in conversations)
         assert corpus.count_conversations() == {split: len(rows) for split, rows in chat.items()}
-    with opened(**fractions, chat={"max_pairs": 7}) as capped:
+    with opened(**fractions, chat={"max_pairs": 20}) as capped:
         add_modules(capped)
-        chosen = {c.id for split in SPLITS for c in capped.conversations(split)}
-    assert chosen == set(sorted(c.id for conversations in chat.values() for c in conversations)[:7])
+        chosen = {split: {c.id for c in capped.conversations(split)} for split in SPLITS}
+    assert sum(map(len, chosen.values())) == 20
+    assert all(ids and ids <= {c.id for c in chat[split]} for split, ids in chosen.items())
+
+
+def test_no_more_documents_are_parsed_than_the_pairs_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Document] = []
+
+    def recording(document: Document, **limits: int) -> list[Conversation]:
+        asked.append(document)
+        return ask(document, **limits)
+
+    monkeypatch.setattr("bhasa.documents.corpus.ask", recording)
+    with opened(chat={"max_pairs": 7}) as corpus:
+        add_modules(corpus)
+    assert len(asked) == 7  # one pair each
 
 
 def test_conversations_in_files_are_kept_whatever_the_cap() -> None:

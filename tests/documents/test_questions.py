@@ -146,3 +146,8 @@ def test_module_names(source: str, module: str | None) -> None:
     assert module_name(source) == module
     if module is None:
         assert pairs(CODE, source=source) == {}
+
+
+def test_a_very_long_document_is_not_parsed() -> None:
+    assert pairs(CODE)
+    assert pairs(CODE + "#" * (1 << 20)) == {}

@@ -115,17 +115,20 @@ class Corpus:
         return contamination(held_out, self._signed("train"))
 
     def make_pairs(self) -> None:
-        """Add question and answer pairs from Python documents, up to `chat.max_pairs`.
+        """Add question and answer pairs from Python documents until there are `chat.max_pairs`.
 
         A pair is of its document's group, so that fine-tuning never sees what the base model is tested on.
         """
-        total = sum(count for count, _ in self.count_documents().values())
-        with progress("making chat pairs", total, "documents") as bar:
-            for document in self._spool.documents():
-                for pair in ask(document, max_answer_characters=self.config.chat.max_answer_characters):
-                    self._spool.add_conversation(pair, document.group, made=True)
-                bar.advance(1)
-        self._spool.drop_made(self.config.chat.max_pairs)
+        chat, made = self.config.chat, 0
+        with progress("making chat pairs", chat.max_pairs, "pairs") as bar:
+            for document in self._spool.shuffled_documents("python") if chat.max_pairs else ():
+                for pair in ask(document, max_answer_characters=chat.max_answer_characters):
+                    is_new = self._spool.add_conversation(pair, document.group, made=True)
+                    made += is_new
+                    bar.advance(is_new)
+                if made >= chat.max_pairs:
+                    break
+        self._spool.drop_made(chat.max_pairs)
 
     def make_continuations(self) -> int:
         """Add pairs of each text's own pieces where there is nothing to tune or to choose by; how many.

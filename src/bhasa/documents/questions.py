@@ -22,6 +22,9 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 PROPERTIES = {"property", "cached_property"}
 ACCESSORS = {"setter", "deleter", "overload"}  # other faces of what is asked about already
 MIN_ANSWER_CHARACTERS = 24
+MAX_BYTES = (
+    1 << 20
+)  # of a document; a larger one is generated, and parsing takes 100 times its size of memory
 
 FUNCTION_PHRASINGS = (
     "What does `{call}` do?",
@@ -48,9 +51,9 @@ SIGNATURE_PHRASINGS = (
 
 
 def ask(document: Document, *, max_answer_characters: int) -> list[Conversation]:
-    """The pairs that one document gives; none when it is not Python or does not parse."""
+    """The pairs that one document gives; none when it is not Python, very long or does not parse."""
     module = module_name(document.source)
-    if document.language != "python" or module is None:
+    if document.language != "python" or module is None or document.bytes > MAX_BYTES:
         return []
     try:
         with warnings.catch_warnings(action="ignore"):  # of odd escapes in the document

@@ -132,7 +132,14 @@ class Spool:
 
     def documents(self, split: str | None = None) -> Iterator[Document]:
         """Those of a split, or all, without near duplicates."""
-        for row in self._in_order(self._documents, f"rowid, {BESIDE_TEXT}", split, self._remains):
+        return self._whole(split, self._remains, "id")
+
+    def shuffled_documents(self, language: str) -> Iterator[Document]:
+        """Those in a language, of all splits alike: by bits of their ids that decide no split."""
+        return self._whole(None, f"{self._remains} AND language = '{language}'", "substr(id, 17)")
+
+    def _whole(self, split: str | None, condition: str, key: str) -> Iterator[Document]:
+        for row in self._in_order(self._documents, f"rowid, {BESIDE_TEXT}", split, condition, key):
             place, values = row[0], dict(zip(NAMES, row[1:], strict=True))
             found = self._execute(f"SELECT text FROM {self._documents}_text WHERE rowid = ?", place)
             yield Document(text=found.fetchone()[0], **values)
@@ -188,11 +195,11 @@ class Spool:
         return added.lastrowid
 
     def _in_order(
-        self, table: str, columns: str, split: str | None, condition: str = "TRUE"
+        self, table: str, columns: str, split: str | None, condition: str = "TRUE", key: str = "id"
     ) -> Iterator[tuple[Any, ...]]:
         """Row after row by a list of places, so that what is sorted holds no texts."""
         chosen = f'(?1 IS NULL OR split_of("group") = ?1) AND {condition}'
-        places = self._execute(f"SELECT rowid FROM {table} WHERE {chosen} ORDER BY id", split)
+        places = self._execute(f"SELECT rowid FROM {table} WHERE {chosen} ORDER BY {key}", split)
         for (place,) in places:
             yield self._execute(f"SELECT {columns} FROM {table} WHERE rowid = ?", place).fetchone()
 
