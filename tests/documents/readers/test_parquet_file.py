@@ -9,9 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bhasa.documents.config import IngestConfig
+from bhasa.documents.prepare import Prepared
 from bhasa.documents.readers import parquet_file
 from bhasa.documents.readers.parquet_file import read
 from bhasa.documents.records import Conversation, Preference, Refused, Text
+from bhasa.documents.wire import Job
+from bhasa.documents.workers import Processes
 
 TALK = [{"role": "user", "content": "q", "name": None}, {"role": "assistant", "content": "a", "name": "Ada"}]
 
@@ -79,6 +83,16 @@ def test_a_column_of_little_that_stands_for_much_is_refused(monkeypatch: pytest.
     assert len(bomb) < 20_000
     with pytest.raises(Refused, match="Parquet file that unpacks to more than is allowed"):
         list(read(bomb, "file"))
+
+
+def test_a_new_sandbox_has_memory_for_it() -> None:
+    """Which pools of memory that reserve a GiB beforehand would take."""
+    values = {"sources": [{"kind": "folder", "path": "raw"}], "min_characters": 1}
+    job = Job("a.parquet", "", "und", "raw", parquet_file.__name__, written([{"word": "one"}]))
+    with Processes(IngestConfig.parse(values, "test"), 1) as processes:
+        ((result, end),) = processes.map([[job]])
+    assert isinstance(result.found, Prepared)
+    assert end is None
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1PAR1", b"a,b\n1,2\n"])

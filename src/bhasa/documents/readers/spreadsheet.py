@@ -8,7 +8,6 @@ name rows and columns far beyond those it has, so the cells that are made of it 
 
 from __future__ import annotations
 
-import codecs
 import io
 import warnings
 import zipfile
@@ -25,7 +24,6 @@ MAX_RATIO = 100  # of unpacked to packed; numbers in long columns reach a third 
 MAX_CELLS = 20_000_000
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # how .xls begins, and any file with a password
 
-codecs.lookup("cp437")  # names in an archive may be in it; loaded now, as no file can be opened later
 warnings.filterwarnings("ignore", module=r"openpyxl\.")  # it tells of each feature that it does not read
 
 
