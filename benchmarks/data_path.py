@@ -84,6 +84,7 @@ class _Path:
             documents=self.documents,
             chat=self.root / "chat",
             accounts=self.root / "accounts.parquet",
+            page=self.root / "data.html",
             report=self.root / "ingest.json",
             tracker=NullTracker(),
         )

@@ -106,7 +106,7 @@ def test_the_command_fails_with_code_2_and_starts_nothing(
     verb: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     params = Path("params.yaml")
-    written = ("documents", "chat", "accounts", "report")
+    written = ("documents", "chat", "accounts", "report", "page")
     paths = [part for name in ("raw", *written) for part in (f"--{name}", name)] if verb == "ingest" else []
     monkeypatch.setattr("sys.argv", ["bhasa", verb, "--params", str(params), *paths])
     Path("raw").mkdir()

@@ -50,6 +50,7 @@ def accounts(tmp_path: Path) -> Path:
 def test_documents_are_counted_by_split_language_encoding_and_length(documents: Path, accounts: Path) -> None:
     look = look_at(documents, accounts)
     assert look.lengths == {"train": {6: 8, 11: 1}, "validation": {}, "test": {10: 1}}
+    assert look.sizes == {"train": 2320, "validation": 0, "test": 700}
     assert look.languages == {"en": 9, "python": 1}
     assert look.encodings == {"utf-8": 5}
     assert look.media_types == {"text/plain": 10}
@@ -81,3 +82,8 @@ def test_memory_does_not_grow_with_the_duplicates(
     rows = [account(f"raw/{n}", "duplicate", "equal text", f"same as {n % 3 or n}") for n in range(90)]
     pq.write_table(pa.Table.from_pylist(rows), accounts)
     assert look_at(documents, accounts).duplicated[:2] == [("same as 1", 30), ("same as 2", 30)]
+
+
+def test_nothing_kept_is_a_look_too(tmp_path: Path, accounts: Path) -> None:
+    write_documents(tmp_path, {split: [] for split in SPLITS})
+    assert look_at(tmp_path, accounts).kept == []

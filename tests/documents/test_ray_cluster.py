@@ -44,7 +44,7 @@ def corpus_in(folder: Path) -> IngestConfig:
 def written_by(executor: str, config: IngestConfig, folder: Path) -> dict[str, str]:
     """The hash of every file that ingest writes."""
     folder.mkdir()
-    paths = {name: folder / name for name in ("documents", "chat", "accounts", "report")}
+    paths = {name: folder / name for name in ("documents", "chat", "accounts", "report", "page")}
     raw = [Path(source.path) for source in config.sources if hasattr(source, "path")]
     ingest.run(config, executor=executor, workers=2, raw=raw, tracker=NullTracker(), **paths)
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -34,6 +34,7 @@ STAGES = {
         "documents": "documents",
         "chat": "chat",
         "accounts": "accounts.parquet",
+        "page": "data.html",
     },
     "tokenize": {"documents": "documents", "chat": "chat", "tokenizer": "tokenizer", "tokens": "tokens"},
     "pretrain": {

@@ -58,6 +58,7 @@ def run(*sources: dict[str, object], **values: object) -> dict[str, float]:
         chat=Path("out/chat"),
         accounts=Path("out/accounts.parquet"),
         report=Path("out/ingest.json"),
+        page=Path("out/data.html"),
         tracker=NullTracker(),
     )
 
@@ -106,6 +107,18 @@ def test_two_runs_write_the_same_bytes_wherever_they_run(
     monkeypatch.chdir(elsewhere)
     run(FOLDER, LIBRARY)
     assert sha256_folder(here) == sha256_folder(elsewhere / "out")
+
+
+def test_the_page_shows_what_was_kept_and_what_was_not(raw: Path) -> None:
+    (raw / "copy.md").write_text((raw / "notes.md").read_text())
+    (raw / "<b>.bin").write_text("text")
+    run(FOLDER, LIBRARY)
+    page = Path("out/data.html").read_text()
+    assert "same as raw/copy.md" in page
+    assert "unsupported format .bin" in page
+    assert "&lt;b&gt;.bin" in page
+    assert "A state of fixed size remembers" in page
+    assert str(raw) not in page
 
 
 def test_bad_files_are_set_aside_and_the_rest_is_kept(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +199,7 @@ def test_an_empty_folder_is_named_and_nothing_good_is_lost(raw: Path) -> None:
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "accounts.parquet",
         "chat",
+        "data.html",
         "documents",
         "ingest.json",
     ]
@@ -330,9 +344,10 @@ def test_the_command_reads_params_and_writes_all_three(raw: Path, monkeypatch: p
         "documents": "d",
         "chat": "c",
     }
-    paths |= {"accounts": "a.parquet", "report": "r.json"}
+    paths |= {"accounts": "a.parquet", "report": "r.json", "page": "p.html"}
     options = [part for name, path in paths.items() for part in (f"--{name}", path)]
     result = CliRunner().invoke(app, options, catch_exceptions=False)
     assert result.exit_code == 0
     assert [len(list(Path(folder).iterdir())) for folder in ("c", "d")] == [6, 3]
     assert json.loads(Path("r.json").read_text())["files"]["kept"] > 20
+    assert "data/raw" not in Path("p.html").read_text()

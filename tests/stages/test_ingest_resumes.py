@@ -37,7 +37,7 @@ def counted(*arguments):
 
 setattr(owner, name, counted)
 config = IngestConfig.parse({"sources": [{"kind": "folder", "path": "data/raw"}]}, "test")
-paths = {name: Path("out", name) for name in ("documents", "chat", "accounts", "report")}
+paths = {name: Path("out", name) for name in ("documents", "chat", "accounts", "report", "page")}
 how = {"executor": "processes", "workers": 1, "raw": [Path("data/raw")], "tracker": NullTracker()}
 try:
     ingest.run(config, **how, **paths)
@@ -74,7 +74,8 @@ def run(
 
 def written() -> str:
     """A hash of all that was written; nothing else is left."""
-    assert sorted(path.name for path in Path("out").iterdir()) == ["accounts", "chat", "documents", "report"]
+    written = sorted(path.name for path in Path("out").iterdir())
+    assert written == ["accounts", "chat", "documents", "page", "report"]
     assert list(Path(".bhasa/ckpt/ingest").iterdir()) == []
     return sha256_folder(Path("out"))
 

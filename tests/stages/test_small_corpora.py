@@ -32,6 +32,7 @@ def run_all() -> dict[str, float]:
         chat=Path("chat"),
         accounts=Path("accounts.parquet"),
         report=Path("ingest.json"),
+        page=Path("data.html"),
         **TRACKER,
     )
     tokenize.run(

@@ -6,6 +6,7 @@ Everything is a function of those files, so that equal corpora look equal.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ MOST_DUPLICATED = 10
 SAMPLE_CHARACTERS = 600
 DUPLICATES_COUNTED = 100_000  # at once; the rarer half of more than that is forgotten
 BATCH = 10_000
+# Control characters, and marks that change the direction of text, hide it or stand for nothing.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)
 COUNTED = ["id", "domain", "media_type", "language", "bytes", "meta"]
 LIKE = ("same as ", "like ")  # how an account's details name what it is equal to
 
@@ -38,6 +43,8 @@ class Sample:
 
 @dataclass
 class Look:
+    sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    """Bytes of the documents of each split."""
     lengths: dict[str, Counter[int]] = field(default_factory=lambda: {split: Counter() for split in SPLITS})
     """Of each split, documents by the bits of their bytes: 10 is 512 to 1,023 bytes."""
     media_types: Counter[str] = field(default_factory=Counter)
@@ -53,6 +60,11 @@ class Look:
     """What most partitions are equal to or nearly equal to, and how many are."""
 
 
+def visible(text: str) -> str:
+    """With characters that would not be seen, or would change how others are seen, spelt out."""
+    return HIDDEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
 def look_at(documents: Path, accounts: Path) -> Look:
     """At a folder of documents by split, and what became of all partitions."""
     look = Look()
@@ -64,7 +76,8 @@ def look_at(documents: Path, accounts: Path) -> Look:
             if len(ids) < SAMPLES_OF_A_DOMAIN:
                 ids.append(row["id"])
     wanted = {identifier for domain in list(chosen)[:MOST_DOMAINS] for identifier in chosen[domain]}
-    look.kept = [sample for split in SPLITS for sample in _samples(documents, split, wanted)]
+    if wanted:
+        look.kept = [sample for split in SPLITS for sample in _samples(documents, split, wanted)]
     if accounts.is_file():
         _look_at_accounts(look, accounts)
     return look
@@ -82,6 +95,7 @@ def _rows(files: Iterable[Path], columns: Sequence[str]) -> Iterator[dict[str, A
 
 
 def _count(look: Look, split: str, row: dict[str, Any]) -> None:
+    look.sizes[split] += row["bytes"]
     look.lengths[split][row["bytes"].bit_length()] += 1
     look.media_types[row["media_type"]] += 1
     look.languages[row["language"]] += 1

@@ -7,24 +7,18 @@ bounded, and so the page is: some hundred kilobytes, whatever the corpus.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from bhasa.documents.charts import columns, stacked
-from bhasa.documents.look import Look, Sample
+from bhasa.documents.look import Look, Sample, visible
 from bhasa.documents.page_style import STYLE
 
 MOST_ROWS = 25
 NAME_CHARACTERS = 160
 INPUT = "in"
-# Control characters, and marks that change the direction of text, hide it or stand for nothing.
-HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
-)
-
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -56,11 +50,7 @@ def render(report: Mapping[str, Any], look: Look) -> str:
 def safe(text: str, most: int = NAME_CHARACTERS) -> str:
     """For the page: cut, hidden characters spelt out, escaped, and with a direction of its own."""
     cut = text if len(text) <= most else text[:most] + " ..."
-    return f"<bdi>{escape(HIDDEN.sub(lambda found: _spelt(found.group()), cut))}</bdi>"
-
-
-def _spelt(character: str) -> str:
-    return f"\\u{ord(character):04x}"
+    return f"<bdi>{escape(visible(cut))}</bdi>"
 
 
 def _files(report: Mapping[str, Any]) -> str:

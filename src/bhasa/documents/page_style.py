@@ -13,7 +13,8 @@ body { font: 16px/1.5 system-ui, sans-serif; }
 h1, h2, h3 { line-height: 1.2; margin: 2rem 0 .5rem; }
 h1 { margin-top: .5rem; }
 h3 { font-size: 1rem; }
-p { margin: .5rem 0; overflow-wrap: anywhere; }
+p { margin: .5rem 0; }
+p, h2 { overflow-wrap: anywhere; }
 .soft, th { color: var(--soft); font-weight: normal; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }

@@ -46,8 +46,12 @@ def read_data_executor(hardware: Path) -> tuple[str, int]:
     from bhasa.hardware import HardwareProfile
 
     profile = HardwareProfile.load(hardware)
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return profile.data_executor, profile.data_workers or usable
+    return profile.data_executor, profile.data_workers or usable_cores()
+
+
+def usable_cores() -> int:
+    """Of this machine, as many as this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_folders(stage: str) -> Path:

@@ -37,6 +37,7 @@ def command(
         Path, typer.Option(help="File to write: what became of each input file, as Parquet.")
     ],
     report: Annotated[Path, typer.Option(help="File to write: counts of all that, as JSON.")],
+    page: Annotated[Path, typer.Option(help="File to write: all that to look at, with samples, as HTML.")],
 ) -> None:
     """Read, clean, de-duplicate and split the user's files and the Python library."""
     from bhasa.documents.config import IngestConfig
@@ -54,6 +55,7 @@ def command(
             chat=chat,
             accounts=accounts,
             report=report,
+            page=page,
             tracker=tracker,
         )
 
@@ -68,19 +70,22 @@ def run(
     chat: Path,
     accounts: Path,
     report: Path,
+    page: Path,
     tracker: Tracker,
 ) -> dict[str, float | int | str]:
-    """Write the folders `documents` and `chat` and the files `accounts` and `report`; the report's counts.
+    """Write the folders `documents` and `chat`, the files `accounts`, `report` and `page`; the counts.
 
     Raises `UserError`, and writes nothing, when there is too little to train, test and tune on.
     """
     from bhasa.documents.corpus import Corpus
     from bhasa.documents.executors import open_executor
     from bhasa.documents.gathering import gather, identity
+    from bhasa.documents.look import look_at
+    from bhasa.documents.page import render
     from bhasa.documents.parse_cache import ParseCache
     from bhasa.documents.report import make_report
     from bhasa.documents.versions import code_version
-    from bhasa.journal import write_json
+    from bhasa.journal import write_json, write_text
     from bhasa.signals import stop_requests
     from bhasa.unfinished import locked
 
@@ -103,6 +108,7 @@ def run(
         values["contamination"] = corpus.contamination()
         _write(corpus, documents, chat, accounts)
         write_json(report, values)
+        write_text(page, render(values, look_at(documents, accounts)))
         cache.remove_unused(since=started)
     _say_what_was_made(values)
     _say_what_was_kept(values, accounts)
@@ -110,6 +116,7 @@ def run(
     metrics = _metrics(values)
     tracker.log_metrics(metrics)
     tracker.log_file(report)
+    tracker.log_file(page)
     return dict(metrics)
 
 

@@ -1,4 +1,4 @@
-"""`bhasa inspect`: what a model is made of, layer by layer, without making or loading it."""
+"""`bhasa inspect`: what a model is made of, layer by layer, or what there is in files or documents."""
 
 from __future__ import annotations
 
@@ -14,15 +14,40 @@ if TYPE_CHECKING:
     from bhasa.model.language_model import LanguageModel
 
 MANY_TOKENS = 1 << 40  # more than any window
+MODEL_FILES = (".yaml", ".safetensors")
+MOST_CONFIG = 1 << 20  # bytes of a config.json
 
 
 def command(
-    model: Annotated[
-        Path, typer.Argument(help="A model folder, or a preset of pipeline/model/, by path or name.")
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A model folder, a preset of pipeline/model/ by path or name, documents that ingest wrote, "
+            "or files that it would read."
+        ),
     ],
     vocab_size: Annotated[int, typer.Option(help="Rows of the embedding that a preset gets.")] = 4096,
 ) -> None:
-    """Show the layers of a model in order, with the parameters and the size of the state of each."""
+    """Show the layers of a model, or what ingest makes, or would make, of files."""
+    from bhasa.tools import inspect_data
+
+    if path.is_dir() and inspect_data.holds_documents(path):
+        inspect_data.show_documents(path)
+    elif (path.is_dir() and not _is_model(path)) or (path.is_file() and path.suffix not in MODEL_FILES):
+        inspect_data.show_files(path)
+    else:
+        _show_model(path, vocab_size)
+
+
+def _is_model(folder: Path) -> bool:
+    """Not every folder with a config.json is one."""
+    config = folder / "config.json"
+    weights = next(folder.glob("*.safetensors"), None)
+    return bool(weights) or (config.is_file() and b'"model_type"' in config.read_bytes()[:MOST_CONFIG])
+
+
+def _show_model(model: Path, vocab_size: int) -> None:
+    """The layers in order, with the parameters and the size of the state of each."""
     from rich.console import Console
 
     from bhasa.cards import describe_layers

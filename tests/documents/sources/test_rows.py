@@ -58,6 +58,7 @@ def test_rows_become_documents_and_conversations_like_files(
         chat=Path("chat"),
         accounts=Path("accounts.parquet"),
         report=Path("report.json"),
+        page=Path("data.html"),
         tracker=NullTracker(),
     )
     assert (metrics["files_in"], metrics["files_kept"]) == (122, 120)
