@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OWN = {"bhasa", "benchmarks", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
+OWN = {"bhasa", "benchmarks", "tests", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
 INSTALLED = packages_distributions()
 
 NOT_IMPORTED = {"dvc": "a command: it runs the stages"}
@@ -52,7 +52,7 @@ def test_a_declared_dependency_is_imported(dependency: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
 def test_an_imported_package_is_declared(module: str) -> None:
-    optional = {"triton"}  # comes with torch where there is a GPU
+    optional = {"triton", "ray"}  # the first comes with torch where there is a GPU, the second is an extra
     assert module in optional or distributions_of({module}) & names(PROJECT["dependencies"])
 
 
