@@ -156,10 +156,14 @@ class Accounts:
         return int(self._execute("SELECT coalesce(sum(text_bytes), 0) FROM accounts").fetchone()[0])
 
     def write(self, path: Path) -> None:
+        # A table with a key: joined to a bare SELECT, each account would be looked for in all of it.
+        self._execute("CREATE TEMP TABLE IF NOT EXISTS kept (account INTEGER PRIMARY KEY, size)")
+        self._execute("DELETE FROM kept")
+        sums = f"SELECT account, sum(bytes) FROM documents WHERE {REMAINS} GROUP BY account"
+        self._execute(f"INSERT INTO kept {sums}")
         rows = self._execute(
-            "SELECT source, outcome, media_type, bytes, reason, details, text_bytes, coalesce(kept, 0) "
-            "FROM accounts LEFT JOIN (SELECT account, sum(bytes) AS kept FROM documents "
-            f"WHERE {REMAINS} GROUP BY account) ON number = account ORDER BY number"
+            "SELECT source, outcome, media_type, bytes, reason, details, text_bytes, coalesce(size, 0) "
+            "FROM accounts LEFT JOIN kept ON number = account ORDER BY number"
         )
         with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
             while many := rows.fetchmany(ROW_GROUP):
