@@ -36,7 +36,7 @@ def run_all() -> dict[str, float]:
         **TRACKER,
     )
     tokenize.run(
-        TokenizeConfig(vocab_size=4096),
+        TokenizeConfig.load(Path("params.yaml"), "tokenize"),
         documents=Path("documents"),
         chat=Path("chat"),
         tokenizer=Path("tokenizer"),
