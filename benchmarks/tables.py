@@ -11,7 +11,7 @@ PAGE = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- tables: made by `python -m benchmarks.tables` -->", "<!-- end of tables -->"
 ORDER = (
     *("scan", "conv", "training", "mixers", "prefill", "decoding"),
-    *("loader", "data_path"),
+    *("ingest", "loader", "data_path"),
     *("time_to_loss_shakespeare", "time_to_loss_shakespeare-best", "families"),
     *("encodings", "near_duplicates"),
 )
