@@ -13,7 +13,7 @@ ORDER = (
     *("scan", "conv", "training", "mixers", "prefill", "decoding"),
     *("ingest", "loader", "data_path"),
     *("time_to_loss_shakespeare", "time_to_loss_shakespeare-best", "families"),
-    *("encodings", "near_duplicates"),
+    *("encodings", "near_duplicates", "pdf", "damaged_pdfs"),
 )
 
 

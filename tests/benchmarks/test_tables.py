@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import families, loader, options, peers, tables, time_to_loss
+from benchmarks import families, loader, options, pdf, peers, tables, time_to_loss
 
 PROGRAMS = {
     "scan": {"bhasa: reference", "bhasa: chunked", "mambapy", "torch loop"},
@@ -89,3 +89,15 @@ def test_the_page_shows_the_results_that_are_kept() -> None:
     page = tables.PAGE.read_text()
     shown = page.split(tables.BEGIN)[1].split(tables.END)[0].strip()
     assert shown == tables.render(tables.RESULTS), "run `python -m benchmarks.tables`"
+
+
+@pytest.mark.slow
+def test_text_of_pdfs_is_held_against_what_was_planted(tmp_path: Path) -> None:
+    pdf.main(["--quick", "--out", str(tmp_path)])
+    rows = json.loads((tmp_path / "pdf.json").read_text())["rows"]
+    assert {"pypdf, a loop", "pdfium, a loop", "bhasa, in this process", "bhasa, workers: 2"} <= {
+        row["program"] for row in rows
+    }
+    assert {row["note"] for row in rows if row["program"].startswith("bhasa")} == {
+        "100.00 % of words in order"
+    }

@@ -28,6 +28,12 @@ def test_words_divided_at_the_end_of_a_line_are_whole(pages: list[str], text: st
     assert running_text(pages)[0] == text
 
 
+def test_no_text_takes_long() -> None:
+    letters = "a" * 300_000
+    assert running_text([letters + "\x02b " + "-" * 100_000])[1] == {"hyphens": 1}
+    assert fault_of("\x02" * 100_000 + letters + "(cid:" * 10_000 + "/" * 100_000)
+
+
 def test_ligatures_are_letters() -> None:
     assert running_text(["o\ufb03ce \ufb01le"]) == ("office file", {"ligatures": 2})
 

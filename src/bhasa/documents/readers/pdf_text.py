@@ -15,7 +15,8 @@ from typing import NamedTuple
 HYPHEN = "\x02"
 """What pdfium puts where a word is divided at the end of a line; both parts are on the first line then."""
 LINE_END = re.compile(rf"(?<=[^\W\d_])[-\u00ad\u2010{HYPHEN}]\n[ \t]*(?=[^\W\d_])")
-DIVIDED = re.compile(rf"(\w*){HYPHEN}(\w*)")
+IN_WORD = re.compile(rf"(?<=\w){HYPHEN}(?=\w)")
+DIVIDED = re.compile(rf"(?:(?<!\w)(\w++))?{HYPHEN}(\w*+)")  # possessive, so that no text takes long
 CONJUNCTIONS = ("and", "or", "und", "oder")
 WORD = re.compile(rf"([^\W\d_]*)(\w?){HYPHEN}((\w?)[^\W\d_]*)([.,;:!?)\]'\"\u201d\u2019]*)([ ]?)")
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -49,7 +50,7 @@ class Head(NamedTuple):
 
 def fault_of(page: str) -> str:
     """Why the page's text is not what a person sees on it, or nothing."""
-    shown = "".join(DIVIDED.sub(r"\1\2", page).split())
+    shown = "".join(IN_WORD.sub("", page).split())
     if len(shown) < MIN_JUDGED:
         return ""
     if sum(map(len, GLYPH_NAME.findall(shown))) > MAX_GLYPH_NAMES * len(shown):
@@ -167,20 +168,20 @@ def _undivided(text: str) -> tuple[str, int]:
     if HYPHEN not in text:
         return text, 0
     known = {word.lower() for word in WORD.findall(DIVIDED.sub("", text))}
-    return DIVIDED.subn(lambda found: f"{found[1]}{_hyphen(found[1], found[2], known)}{found[2]}", text)
+    return DIVIDED.subn(lambda found: _whole(found[1] or "", found[2], known), text)
 
 
-def _hyphen(left: str, right: str, known: Set[str]) -> str:
-    """What stays of the hyphen between two parts of a word.
+def _whole(left: str, right: str, known: Set[str]) -> str:
+    """Both parts of a word.
 
-    Nothing, unless the text has the word with a hyphen elsewhere, or has both parts but not the whole as
-    words of their own (`source-` `level`), or it divides no word (`Mac-` `OS`, `day-` `166`, `pre-` `and`).
+    The hyphen goes, unless the text has the word with a hyphen elsewhere, or has both parts but not the
+    whole as words of their own (`source-` `level`), or it divides no word (`Mac-` `OS`, `day-` `166`).
     """
     if right in CONJUNCTIONS:
-        return "- "
+        return f"{left}- {right}"
+    whole, compound = left + right, f"{left}-{right}"
     if (left and not left[-1].isalpha()) or not right[:1].islower():
-        return "-"
-    left, right = left.lower(), right.lower()
-    if left + right in known:
-        return ""
-    return "-" if f"{left}-{right}" in known or {left, right} <= known else ""
+        return compound
+    if whole.lower() in known:
+        return whole
+    return compound if compound.lower() in known or {left.lower(), right.lower()} <= known else whole
