@@ -154,6 +154,14 @@ def test_a_folder_that_cannot_be_listed_is_not_left_out(web: str) -> None:
         source(web)
 
 
+def test_a_file_that_is_not_as_it_was_listed_stops(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "FIRST_WAIT", 0.001)
+    opened = fixed(bucket)
+    fsspec.filesystem("memory").pipe("/bucket/b.txt", b"longer")
+    with pytest.raises(BhasaError, match="6 of 2 bytes came"):
+        opened.files[0].content()
+
+
 def test_a_file_that_is_gone_is_said_at_once(web: str, tmp_path: Path) -> None:
     opened = fixed(web)
     (tmp_path / "b.txt").unlink()
