@@ -28,7 +28,7 @@ HOMES = {
     "datasets": ("documents/sources/",),
     "fsspec": ("documents/sources/",),
     "dvc": (),
-    "ray": ("documents/ray_cluster.py",),
+    "ray": ("ray_cluster.py",),
 }
 
 # What takes long to import, and so is imported by a command when it runs and not before.
@@ -65,6 +65,7 @@ WITHOUT_EFFECT = {
     "bhasa.signals": "decides when to stop, not what is written",
     "bhasa.unfinished": "keeps what is not finished",
     "bhasa.tracking": "tells MLflow what happened",
+    "bhasa.ray_cluster": "says on which machines it is computed",
     "bhasa.stages": "checks params.yaml, opens the tracker, reads the seed, which stands under `params`",
     "bhasa.experiment": "refuses a wrong params.yaml",
 }

@@ -89,7 +89,7 @@ def test_the_report_counts_what_was_written(folders: dict[str, Path]) -> None:
         sizes = report["documents"][split]
         assert sizes["documents"] == len(documents_of(split))
         assert sizes["bytes"] == sum(len(text.encode()) for text in documents_of(split))
-        assert sizes["tokens"] == len(np.load(folders["tokens"] / "documents" / f"{split}-00000.npy"))
+        assert sizes["tokens"] == len(np.load(folders["tokens"] / "documents" / f"{split}-00000-00000.npy"))
         assert report["chat"][split]["conversations"] == 3
         mask = np.load(folders["tokens"] / "chat" / f"{split}-00000.mask.npy")
         assert report["chat"][split]["target_tokens"] == mask.sum()
@@ -265,7 +265,7 @@ def test_an_interrupted_run_goes_on_at_the_last_finished_file_with_the_same_byte
     assert read == ["train-00000.parquet", "train-00001.parquet", "train-00002.parquet"]
     (work,) = (path for path in (tmp_path / ".bhasa" / "tokenize").iterdir() if path.is_dir())
     if damage:
-        (work / "tokens" / "train-00000.npy").write_bytes(b"half")
+        (work / "tokens" / "train-00000-00000.npy").write_bytes(b"half")
     with monkeypatch.context() as patch:
         patch.setattr(tokenizing, "read_labelled", lambda path: read.append(path.name) or read_labelled(path))
         patch.setattr("bhasa.tokens.kinds.bpe.BpeTrainer", None)  # the tokenizer is not learned again

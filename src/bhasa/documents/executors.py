@@ -16,7 +16,6 @@ from bhasa.documents.records import Refused
 from bhasa.documents.tasks import Task
 from bhasa.documents.wire import Job, Result
 from bhasa.documents.workers import Processes
-from bhasa.errors import UserError
 
 
 class Executor(Protocol):
@@ -66,23 +65,19 @@ class Local:
                     return
 
 
-def _ray_cluster(
+def _cluster(
     config: IngestConfig, workers: int, cache: ParseCache | None
 ) -> AbstractContextManager[Executor]:
-    try:
-        from bhasa.documents.ray_cluster import RayCluster
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != "ray":
-            raise
-        raise UserError("data_executor: ray: Ray is not installed; pip install 'bhasa[ray]'") from None
-    return RayCluster(config, workers)
+    from bhasa.documents.cluster import Cluster  # brings Ray
+
+    return Cluster(config, workers)
 
 
 Open = Callable[[IngestConfig, int, ParseCache | None], AbstractContextManager[Executor]]
 
 EXECUTORS: dict[str, Open] = {
     "processes": Local,
-    "ray": _ray_cluster,
+    "ray": _cluster,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from bhasa.tokens.config import TokenizeConfig
     from bhasa.tokens.shard_writer import TokenDocument
     from bhasa.tokens.shards import Index
+    from bhasa.tokens.tokenizing import Each
     from bhasa.tokens.unfinished import FinishedFile, WorkFolder
     from bhasa.tracking import Tracker
 
 
 def command(
     params: Annotated[Path, typer.Option(help="File with the section `tokenize`.")],
+    hardware: Annotated[Path, typer.Option(help="Hardware profile: what encodes the documents.")],
     documents: Annotated[Path, typer.Option(help="Folder of documents: Parquet files per split.")],
     chat: Annotated[Path, typer.Option(help="Folder of conversations: JSON lines per split.")],
     tokenizer: Annotated[Path, typer.Option(help="Folder to write: the tokenizer.")],
@@ -31,13 +34,16 @@ def command(
     report: Annotated[Path, typer.Option(help="File to write: sizes of the vocabulary and of every split.")],
 ) -> None:
     """Learn or take over a tokenizer, and turn documents and conversations into tokens."""
-    from bhasa.stages import read_init_from, tracked
+    from bhasa.stages import read_data_executor, read_init_from, tracked
     from bhasa.tokens.config import TokenizeConfig
 
     config = TokenizeConfig.load(params, "tokenize")
+    executor, workers = read_data_executor(hardware)
     with tracked("tokenize", params) as tracker:
         run(
             config,
+            executor=executor,
+            workers=workers,
             init_from=read_init_from(params),
             documents=documents,
             chat=chat,
@@ -51,6 +57,8 @@ def command(
 def run(
     config: TokenizeConfig,
     *,
+    executor: str = "processes",
+    workers: int = 1,
     init_from: Path | None = None,
     documents: Path,
     chat: Path,
@@ -63,7 +71,8 @@ def run(
 
     Only the train split of the documents shapes the tokenizer, or none of it: that of the model folder
     `init_from` is taken where there is one. Missing or broken input is a `UserError`. Interrupted and started
-    again, it goes on at the file of documents that it was at.
+    again, it goes on at the file of documents that it was at. Here the tokenizer's own threads encode, on a
+    cluster (`executor` is `ray`) as many machines as there are files, up to `workers`.
     """
     from bhasa.dataset import SPLITS
     from bhasa.journal import publish, require_space, write_json
@@ -78,7 +87,8 @@ def run(
     given = _given(config, init_from)
     with work_folder(work_folders("tokenize"), _fingerprint(config, given, documents)) as work:
         made = given or _learned(config, documents, sizes["train"], work.tokenizer)
-        results = _encode_documents(work, made, documents, sizes)
+        with _opened(executor, workers) as each:
+            results = _encode_documents(work, made, documents, sizes, each)
         _require_exact(results, config, init_from)
         with (
             publish(tokenizer) as tokenizer_draft,
@@ -157,15 +167,29 @@ def _shown(texts: Iterator[str], advance: Callable[[float], None]) -> Iterator[s
         advance(len(text) / 1e6)
 
 
+@contextmanager
+def _opened(executor: str, workers: int) -> Iterator[Each | None]:
+    """What applies a function to many files elsewhere; None: this process does."""
+    if executor == "processes":
+        yield None
+        return
+    from bhasa.ray_cluster import RayCluster
+
+    with RayCluster(workers) as cluster:
+        yield cluster.map
+
+
 def _encode_documents(
-    work: WorkFolder, tokenizer: Tokenizer, folder: Path, sizes: Mapping[str, int]
+    work: WorkFolder, tokenizer: Tokenizer, folder: Path, sizes: Mapping[str, int], each: Each | None
 ) -> dict[str, list[FinishedFile]]:
     from bhasa.progress import progress
     from bhasa.tokens.tokenizing import tokenize_split
 
     with progress("encoding documents", sum(sizes.values()) / 1e6, "MB") as shown:
         return {
-            split: tokenize_split(work, tokenizer, folder, split, lambda size: shown.advance(size / 1e6))
+            split: tokenize_split(
+                work, tokenizer, folder, split, lambda size: shown.advance(size / 1e6), each
+            )
             for split in sizes
         }
 

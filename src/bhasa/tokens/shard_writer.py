@@ -49,23 +49,22 @@ def write_tokens(
 
 def write_shards(
     folder: Path,
-    split: str,
+    prefix: str,
     documents: Iterable[TokenDocument],
     *,
     vocab_size: int,
     masked: bool = False,
-    first: int = 0,
     shard_tokens: int = SHARD_TOKENS,
 ) -> tuple[Shard, ...]:
-    """Write the documents into shards numbered from `first` on, each of one domain; in the order written."""
+    """Write the documents into shards `<prefix>-00000.npy` and on, each of one domain, in that order."""
     drafts: dict[str, _Draft] = {}
     written: list[Shard] = []
 
     def finish(draft: _Draft) -> None:
-        written.append(draft.write(folder, f"{split}-{first + len(written):05d}.npy"))
+        written.append(draft.write(folder, f"{prefix}-{len(written):05d}.npy"))
 
     for number, document in enumerate(documents, start=1):
-        ids = _checked(document.ids, vocab_size, folder, f"{split}, document {number}")
+        ids = _checked(document.ids, vocab_size, folder, f"{prefix}, document {number}")
         draft = drafts.setdefault(document.domain, _Draft(document.domain, masked))
         draft.add(ids, document)
         if draft.tokens >= shard_tokens:

@@ -1,10 +1,10 @@
 """The token folder: one stream of tokens per split, in `.npy` shards that are read through memory maps.
 
-`<split>-00000.npy` and on hold the tokens (uint16, or uint32 for vocabularies from 65,536 up) of whole
-documents of one domain; `.offsets.npy` beside each where its documents start, and where the last one ends;
-`.mask.npy` which of the tokens count in the loss, where not all do. `index.json` has the sizes, the largest
-ids and the hash of every file, so that its own hash names the whole folder. The stream of a split is its
-shards in the order of the index: domain by domain, by name, in each the documents in the order they came.
+`<file of documents>-00000.npy` and on hold the tokens (uint16, or uint32 for vocabularies from 65,536 up) of
+whole documents of one domain; `.offsets.npy` beside each where its documents start, and where the last one
+ends; `.mask.npy` which of the tokens count in the loss, where not all do. `index.json` has the sizes, the
+largest ids and the hash of every file, so that its own hash names the whole folder. The stream of a split is
+its shards in the order of the index: domain by domain, by name, in each the documents in the order they came.
 """
 
 from collections.abc import Iterable, Mapping

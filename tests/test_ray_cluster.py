@@ -8,7 +8,8 @@ import pytest
 
 from bhasa.documents.config import IngestConfig
 from bhasa.errors import BhasaError
-from bhasa.stages import ingest
+from bhasa.stages import ingest, tokenize
+from bhasa.tokens.config import TokenizeConfig
 from bhasa.tracking import NullTracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own
@@ -42,11 +43,17 @@ def corpus_in(folder: Path) -> IngestConfig:
 
 
 def written_by(executor: str, config: IngestConfig, folder: Path) -> dict[str, str]:
-    """The hash of every file that ingest writes."""
+    """The hash of every file that ingest and tokenize write."""
     folder.mkdir()
     paths = {name: folder / name for name in ("documents", "chat", "accounts", "report", "page")}
     raw = [Path(source.path) for source in config.sources if hasattr(source, "path")]
     ingest.run(config, executor=executor, workers=2, raw=raw, tracker=NullTracker(), **paths)
+    made = {name: folder / name for name in ("tokenizer", "tokens")}
+    texts = {name: paths[name] for name in ("documents", "chat")}
+    report = folder / "tokenize.json"
+    tokenize.run(
+        TokenizeConfig(), executor=executor, workers=2, report=report, tracker=NullTracker(), **texts, **made
+    )
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -58,7 +65,7 @@ def test_a_cluster_writes_the_same_bytes(
     here = written_by("processes", config, workspace / "here")
     monkeypatch.setenv("RAY_ADDRESS", cluster)
     assert written_by("ray", config, workspace / "there") == here
-    assert len(here) > 6
+    assert len(here) > 12
 
 
 def test_no_cluster_is_one_message(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
