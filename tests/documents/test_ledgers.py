@@ -99,6 +99,7 @@ def check(sources: list[list[InputFile]], folder: Path) -> set[str]:
         corpus.drop_near_duplicates()
         report = make_report(CONFIG, corpus)
         documents = [document for split in report["documents"] for document in corpus.documents(split)]
+        talks = [talk for split in report["documents"] for talk in corpus.conversations(split)]
         given = corpus.accounts.text_bytes()
         corpus.accounts.write(folder / "accounts.parquet")
     rows = pq.read_table(folder / "accounts.parquet").to_pylist()
@@ -118,7 +119,8 @@ def check(sources: list[list[InputFile]], folder: Path) -> set[str]:
     assert report["bytes"]["in"] == sum(file.size for file in every)
     assert report["text"]["found"] == given == sum(row["text_bytes"] for row in rows)
     sizes = sum(document.bytes for document in documents)
-    assert sizes == sum(row["kept_bytes"] for row in rows) <= report["text"]["kept"]
+    spoken = sum(len(content) for talk in talks for _, content in talk.messages)
+    assert sizes == sum(row["kept_bytes"] for row in rows) == report["text"]["kept"] - spoken
     check_reasons(report, rows)
     return {row["outcome"] for row in rows}
 
