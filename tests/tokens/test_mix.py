@@ -116,3 +116,9 @@ def test_wrong_weights_are_named_with_what_there_is(split: TokenSplit) -> None:
     with pytest.raises(UserError, match="rows: streams, which are not mixed"):
         training_rows(split, CONTEXT, kind="streams", mix=dict.fromkeys("abc", 1.0), seed=0)
     require_domains({"a": 1.0}, ("a",), "tokens")
+
+
+def test_every_block_is_arranged_anew(split: TokenSplit) -> None:
+    loader = mixed(split, {"a": 1.0, "b": 1.0, "c": 1.0})
+    orders = [loader._block(block).domains.tolist() for block in range(3)]
+    assert orders[0] != orders[1] != orders[2] != orders[0]
