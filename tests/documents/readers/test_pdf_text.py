@@ -30,7 +30,7 @@ def test_words_divided_at_the_end_of_a_line_are_whole(pages: list[str], text: st
 
 def test_no_text_takes_long() -> None:
     letters = "a" * 300_000
-    assert running_text([letters + "\x02b " + "-" * 100_000])[1] == {"hyphens": 1}
+    assert running_text(["a\x02b " + letters + " " + "-" * 100_000])[1] == {"hyphens": 1}
     assert fault_of("\x02" * 100_000 + letters + "(cid:" * 10_000 + "/" * 100_000)
 
 
