@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bhasa.documents.cleaning import size_of
 from bhasa.documents.config import IngestConfig
 from bhasa.documents.prepare import Prepared, prepare
-from bhasa.documents.records import Refused, Text
+from bhasa.documents.records import EXCERPT_CHARACTERS, Refused, Text
 
 PROSE = "A state of fixed size remembers what matters, and it forgets what does not matter to it.\n"
 
@@ -49,6 +49,13 @@ def test_switches_of_cleaning_reach_the_text() -> None:
     page = f"Accept all cookies\n{PROSE}"
     assert prepared(page, clean={"boilerplate": True}).document.text == PROSE
     assert prepared(page, File(language="python"), clean={"boilerplate": True}).document.text == page
+
+
+def test_what_is_left_out_shows_how_it_began() -> None:
+    for text, values in ((f"\ufeff{PROSE}", {"min_characters": 999}), (PROSE * 9, {"languages": ["fr"]})):
+        found = prepare(Text(text), FILE, "raw", config(**values))
+        assert isinstance(found, Refused)
+        assert found.excerpt == text.removeprefix("\ufeff")[:EXCERPT_CHARACTERS]
 
 
 @given(st.text(st.characters(), min_size=40))

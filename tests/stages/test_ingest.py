@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from benchmarks.corpora import prose
 from bhasa.documents.config import IngestConfig
+from bhasa.documents.look import visible
 from bhasa.errors import UserError
 from bhasa.journal import sha256_folder
 from bhasa.stages import ingest
@@ -47,12 +48,12 @@ def raw(workspace: Path) -> Path:
     return raw
 
 
-def run(*sources: dict[str, object], **values: object) -> dict[str, float]:
+def run(*sources: dict[str, object], workers: int = 2, **values: object) -> dict[str, float]:
     config = IngestConfig.parse({"sources": list(sources)} | values, "params.yaml: ingest")
     return ingest.run(
         config,
         executor="processes",
-        workers=2,
+        workers=workers,
         raw=[Path("data/raw")],
         documents=Path("out/documents"),
         chat=Path("out/chat"),
@@ -119,6 +120,32 @@ def test_the_page_shows_what_was_kept_and_what_was_not(raw: Path) -> None:
     assert "&lt;b&gt;.bin" in page
     assert "A state of fixed size remembers" in page
     assert str(raw) not in page
+
+
+def test_the_page_shows_how_dropped_texts_begin(raw: Path) -> None:
+    body = " ".join(f"word{n}" for n in range(300))
+    short = [f"<i>short {n}</i>" for n in range(5)]
+    rows = [{"text": text} for text in (*short, body, body)]
+    (raw / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (raw / "solid.txt").write_text("<u>\u202e" + "x" * 30_000)
+    (raw / "yes.txt").write_text(f"<b>nearly\u202e</b> {body}")
+    pages = []
+    for workers in (1, 2):
+        run(FOLDER, workers=workers, clean={"unicode": False})
+        pages.append(Path("out/data.html").read_text())
+    assert pages[0] == pages[1]
+    sections = {section.split("</bdi>")[0]: section for section in pages[0].split("Samples of what is ")[1:]}
+    texts = {name: re.findall(r"<pre><bdi>([^<]*?)\n*</bdi></pre>", text) for name, text in sections.items()}
+    assert texts == {
+        "duplicate: equal text": [body[:200]],
+        "filtered: mostly without blanks": [visible("&lt;u&gt;\u202e" + "x" * 196)],
+        "near duplicate: nearly equal text": [
+            visible("&lt;b&gt;nearly\u202e&lt;/b&gt; ") + body[: 200 - len("<b>nearly_</b> ")]
+        ],
+        "skipped: shorter than min_characters": [f"&lt;i&gt;short {n}&lt;/i&gt;" for n in range(3)],
+    }
+    for source in ("raw/rows.jsonl#line 3", "raw/rows.jsonl#line 7", "raw/yes.txt", "raw/solid.txt"):
+        assert source in pages[0]
 
 
 def test_bad_files_are_set_aside_and_the_rest_is_kept(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:

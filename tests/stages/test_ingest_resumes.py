@@ -56,6 +56,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         code = f'def f{n}(x):\n    """Return the number {n} in a roundabout way."""\n'
         (raw / f"m{n}.py").write_text(code + LINES % (n, n, n**9))
     (raw / "copy.py").write_text((raw / "m7.py").read_text())
+    (raw / "brief.txt").write_text("too short")
     (raw / "talk.jsonl").write_text('{"text": "%s"}\n{\n' % ("word " * 30))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -76,6 +77,7 @@ def written() -> str:
     """A hash of all that was written; nothing else is left."""
     written = sorted(path.name for path in Path("out").iterdir())
     assert written == ["accounts", "chat", "documents", "page", "report"]
+    assert "<pre><bdi>too short" in Path("out/page").read_text()
     assert list(Path(".bhasa/ckpt/ingest").iterdir()) == []
     return sha256_folder(Path("out"))
 
@@ -111,5 +113,5 @@ def test_a_file_that_changed_meanwhile_makes_reading_begin_anew(project: Path) -
     )
     again = run()
     assert "ingest: raw/m1.py is not as it was, so reading starts anew" in again.stderr
-    assert json.loads(Path("out/report").read_text())["files"]["in"] == 62
+    assert json.loads(Path("out/report").read_text())["files"]["in"] == 63
     written()

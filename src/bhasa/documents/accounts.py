@@ -34,6 +34,7 @@ SCHEMA = pa.schema(
     ]
 )
 ROW_GROUP = 10_000
+NEARLY_EQUAL_TEXT = "nearly equal text"
 TABLES = (
     "CREATE TABLE IF NOT EXISTS accounts (number INTEGER PRIMARY KEY, place, source, stamp, outcome, "
     "media_type, bytes, reason, details, text_bytes, chats)",
@@ -115,7 +116,7 @@ class Accounts:
     def settle(self) -> None:
         """A partition of which only near duplicates were left is one itself; called when these are known."""
         self._execute(
-            "UPDATE accounts SET outcome = ?, reason = 'nearly equal text', "
+            f"UPDATE accounts SET outcome = ?, reason = '{NEARLY_EQUAL_TEXT}', "
             "details = json_insert(details, '$[#]', printf('like %s (%.2f)', found.source, similarity)) "
             "FROM (SELECT d.account AS account, min(document), o.source AS source, similarity "
             "FROM near_duplicates "
@@ -134,7 +135,7 @@ class Accounts:
     def texts(self) -> list[Entry]:
         """The ledger of texts, in bytes that readers gave."""
         kind = f"CASE WHEN {REMAINS} THEN '{Outcome.KEPT}' ELSE '{Outcome.NEAR_DUPLICATE}' END"
-        reason = f"CASE WHEN {REMAINS} THEN '' ELSE 'nearly equal text' END"
+        reason = f"CASE WHEN {REMAINS} THEN '' ELSE '{NEARLY_EQUAL_TEXT}' END"
         sums = (
             f"SELECT place, {kind}, documents.media_type, {reason}, count(*), sum(given) "
             "FROM documents JOIN accounts ON number = account GROUP BY 1, 2, 3, 4 UNION ALL "

@@ -20,6 +20,7 @@ from bhasa.documents.contamination import Signed, contamination
 from bhasa.documents.continuations import continuations
 from bhasa.documents.database import Database
 from bhasa.documents.dividing import divide
+from bhasa.documents.dropped import DroppedTexts
 from bhasa.documents.leaving_out import leave_out
 from bhasa.documents.questions import ask
 from bhasa.documents.records import Conversation, Partition, Preference, Refused
@@ -43,6 +44,7 @@ class Corpus:
     def _open(self) -> None:
         self._spool = Spool(self._database, self._split_of)
         self.accounts = Accounts(self._database)
+        self.dropped = DroppedTexts(self._database)
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +56,10 @@ class Corpus:
         """One partition more, of the source at `place` in the config."""
         tally = Tally()
         for result in results:
-            tally.add(result, self._keep(result))
+            verdict = self._keep(result)
+            tally.add(result, verdict)
+            if verdict is not None:
+                self.dropped.add(partition.name, result, verdict)
         account = tally.account(place, partition)
         self.accounts.add(account)
         return account

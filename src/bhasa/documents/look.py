@@ -1,6 +1,7 @@
 """What there is to see of a corpus, read off its Parquet files and its accounts in memory that does not grow.
 
-Everything is a function of those files, so that equal corpora look equal.
+Everything is a function of those files and of the samples of dropped texts that the caller hands over, so
+that equal corpora look equal.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ class Sample:
     text: str = ""
 
 
+Dropped = tuple[str, str, Sample]
+"""The outcome and the reason of a text that is not kept, and how it begins."""
+
+
 @dataclass
 class Look:
     sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
@@ -55,7 +60,7 @@ class Look:
     kept: list[Sample] = field(default_factory=list)
     """Of each domain those with the first ids, which are hashes."""
     dropped: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
-    """By outcome and reason, the first in the order of reading."""
+    """By outcome and reason, the first in the order of reading: texts, or partitions where there are none."""
     duplicated: list[tuple[str, int]] = field(default_factory=list)
     """What most partitions are equal to or nearly equal to, and how many are."""
 
@@ -65,9 +70,11 @@ def visible(text: str) -> str:
     return HIDDEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
-def look_at(documents: Path, accounts: Path) -> Look:
-    """At a folder of documents by split, and what became of all partitions."""
+def look_at(documents: Path, accounts: Path, dropped: Iterable[Dropped] = ()) -> Look:
+    """At a folder of documents by split, what became of all partitions, and texts that were dropped."""
     look = Look()
+    for outcome, reason, sample in dropped:
+        _keep_sample(look, (outcome, reason), sample)
     chosen: dict[str, list[str]] = {}
     for split in SPLITS:
         for row in _rows(_files(documents, split), COUNTED):
@@ -114,10 +121,13 @@ def _samples(documents: Path, split: str, wanted: set[str]) -> Iterator[Sample]:
 
 def _look_at_accounts(look: Look, accounts: Path) -> None:
     equal: Counter[str] = Counter()
+    shown = set(look.dropped)  # by texts, which say more
     columns = ["source", "outcome", "media_type", "bytes", "reason", "details"]
     for row in _rows([accounts], columns):
-        if row["outcome"] != Outcome.KEPT:
-            _keep_sample(look, row)
+        kind = (row["outcome"], row["reason"])
+        if row["outcome"] != Outcome.KEPT and kind not in shown:
+            about = (row["media_type"], *row["details"][:2])
+            _keep_sample(look, kind, Sample(row["source"], about, row["bytes"]))
         for detail in row["details"]:
             if row["outcome"] in (Outcome.DUPLICATE, Outcome.NEAR_DUPLICATE) and detail.startswith(LIKE):
                 equal[detail] += 1
@@ -126,9 +136,8 @@ def _look_at_accounts(look: Look, accounts: Path) -> None:
     look.duplicated = equal.most_common(MOST_DUPLICATED)
 
 
-def _keep_sample(look: Look, row: dict[str, Any]) -> None:
-    kind = (row["outcome"], row["reason"])
+def _keep_sample(look: Look, kind: tuple[str, str], sample: Sample) -> None:
     if kind in look.dropped or len(look.dropped) < MOST_REASONS:
         samples = look.dropped.setdefault(kind, [])
         if len(samples) < SAMPLES_OF_A_REASON:
-            samples.append(Sample(row["source"], (row["media_type"], *row["details"][:2]), row["bytes"]))
+            samples.append(sample)

@@ -43,12 +43,12 @@ def prepare(text: Text, partition: Origin, domain: str, config: IngestConfig) ->
         counts["masks"] = size_of(text.text) - sum(counts.values()) - len(encoded)
     if len(encoded) > MAX_TEXT_BYTES:
         return quarantined("longer than one document may be")
-    if refusal := below_floor(better, encoded, config.min_characters):
-        return refusal
-    if language == "und" and (config.quality or config.languages is not None) and not looks_like_code(better):
+    refusal = below_floor(better, encoded, config.min_characters)
+    judged = language == "und" and (config.quality or config.languages is not None)
+    if not refusal and judged and not looks_like_code(better):
         language, refusal = judge(better, config)
-        if refusal:
-            return refusal
+    if refusal:
+        return Refused(refusal.outcome, refusal.reason, excerpt=better)
     identifier = hashlib.sha256(encoded).hexdigest()
     group = place_of(partition.name, text.part, config.split_by) or text.group
     document = Document(

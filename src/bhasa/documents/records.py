@@ -24,17 +24,22 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
+EXCERPT_CHARACTERS = 200  # that are shown of a text that is left out
+
+
 class Refused(Exception):
     """Raised by a reader when nothing more can be read, or yielded among the records."""
 
-    def __init__(self, outcome: Outcome, reason: str, part: str = "") -> None:
+    def __init__(self, outcome: Outcome, reason: str, part: str = "", excerpt: str = "") -> None:
         super().__init__(reason)
         self.outcome, self.reason, self.part = outcome, reason, part
         """`part` says where in the partition, such as `line 3`; empty: all of it."""
+        self.excerpt = excerpt[:EXCERPT_CHARACTERS]
+        """How the text begins that was read and is not good enough; empty: there is none."""
 
-    def __reduce__(self) -> tuple[type[Refused], tuple[Outcome, str, str]]:
+    def __reduce__(self) -> tuple[type[Refused], tuple[Outcome, str, str, str]]:
         """As it is sent to another machine."""
-        return Refused, (self.outcome, self.reason, self.part)
+        return Refused, (self.outcome, self.reason, self.part, self.excerpt)
 
 
 def skipped(reason: str) -> Refused:

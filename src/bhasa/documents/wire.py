@@ -156,7 +156,7 @@ def unpack_result(message: Message) -> Result:
 
 
 def _refused(refused: Refused) -> dict[str, Any]:
-    return {"refused": [refused.outcome.value, refused.reason, refused.part]}
+    return {"refused": [refused.outcome.value, refused.reason, refused.part, refused.excerpt]}
 
 
 def _chat(record: Conversation | Preference) -> dict[str, Any]:
@@ -169,8 +169,8 @@ def _chat_or_refused(values: Mapping[str, Any]) -> Conversation | Preference | R
             return Conversation(_messages(messages), *rest)
         case {"preference": [prompt, chosen, rejected, *rest]}:
             return Preference(_messages(prompt), _messages(chosen), _messages(rejected), *rest)
-        case {"refused": [outcome, reason, part]}:
-            return Refused(Outcome(outcome), reason, part)
+        case {"refused": [outcome, reason, part, str(excerpt)]}:
+            return Refused(Outcome(outcome), reason, part, excerpt)
     raise ValueError("neither a record nor a refusal")
 
 

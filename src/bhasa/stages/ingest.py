@@ -108,7 +108,7 @@ def run(
         values["contamination"] = corpus.contamination()
         _write(corpus, documents, chat, accounts)
         write_json(report, values)
-        write_text(page, render(values, look_at(documents, accounts)))
+        write_text(page, render(values, look_at(documents, accounts, corpus.dropped.samples())))
         cache.remove_unused(since=started)
     _say_what_was_made(values)
     _say_what_was_kept(values, accounts)

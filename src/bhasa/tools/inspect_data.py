@@ -50,7 +50,7 @@ def show_files(path: Path) -> None:
             report = make_report(config, corpus)
             write_documents(folder, {split: corpus.documents(split) for split in SPLITS})
             corpus.accounts.write(folder / "accounts.parquet")
-        look = look_at(folder, folder / "accounts.parquet")
+            look = look_at(folder, folder / "accounts.parquet", corpus.dropped.samples())
     _show_report(report)
     _show(look)
 
