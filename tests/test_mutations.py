@@ -107,7 +107,8 @@ def test_the_command_fails_with_code_2_and_starts_nothing(
 ) -> None:
     params = Path("params.yaml")
     written = ("documents", "chat", "accounts", "report", "page")
-    paths = [part for name in ("raw", *written) for part in (f"--{name}", name)] if verb == "ingest" else []
+    paths = [part for name in ("raw", *written) for part in (f"--{name}", name)]
+    paths = [*paths, "--hardware", str(ROOT / "pipeline/hardware/cpu.yaml")] if verb == "ingest" else []
     monkeypatch.setattr("sys.argv", ["bhasa", verb, "--params", str(params), *paths])
     Path("raw").mkdir()
     before, tried = sorted(Path().rglob("*")), 0

@@ -158,6 +158,8 @@ def test_blocks_of_nul_in_a_log_are_left_out() -> None:
         (b"text\0with a NUL", "binary data"),
         (bytes(range(256)) * 20, "binary data"),
         (bytes(4096), "binary data"),
+        (b"\0\1\2\3" * 99, "binary data"),
+        (b"\0\1" * 300, "binary data"),
         (codecs.BOM_UTF16_LE + b"odd", "not the utf-16-le that its first bytes announce"),
         (codecs.BOM_UTF8 + b"\xff", "not the utf-8 that its first bytes announce"),
         (b"hello \xed\xa0\x80 world " * 20, "UTF-8 that is too damaged"),

@@ -111,7 +111,7 @@ def _wide(content: bytes) -> Decoded:
     found = [
         one for one in found if one.replaced <= min(1, len(one.text) / 10) and _is_of_few_scripts(one.text)
     ]
-    found = [one for one in found if is_plausible(one.text)]
+    found = [one for one in found if is_plausible(one.text) and any(map(str.isspace, one.text))]
     if not found:
         raise quarantined("binary data")
     return max(found, key=lambda one: len(PRINTABLE.findall(one.text)))

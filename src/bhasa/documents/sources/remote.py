@@ -51,7 +51,7 @@ def open_remote(config: FsspecConfig, *, max_file_bytes: int) -> FileSource:
     where = f"ingest.sources: {masked(config.address)}"
     if PASSWORD.search(config.address) or SECRET.search(config.address):
         raise UserError(
-            f"{where}: holds a password, which dvc.lock and MLflow would keep; give it by what the protocol "
+            f"{where}: holds a password, which would be kept with every run; give it by what the protocol "
             "reads itself, such as AWS_SECRET_ACCESS_KEY, or in a file in ~/.config/fsspec"
         )
     system, files = _insist(partial(_list, config.address), where)
