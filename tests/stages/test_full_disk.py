@@ -36,7 +36,13 @@ STAGES = {
         "accounts": "accounts.parquet",
         "page": "data.html",
     },
-    "tokenize": {"documents": "documents", "chat": "chat", "tokenizer": "tokenizer", "tokens": "tokens"},
+    "tokenize": {
+        "hardware": "hardware.yaml",
+        "documents": "documents",
+        "chat": "chat",
+        "tokenizer": "tokenizer",
+        "tokens": "tokens",
+    },
     "pretrain": {
         **{name: f"{name}.yaml" for name in PRESETS},
         "tokenizer": "tokenizer",

@@ -10,12 +10,13 @@ import sqlite3
 from pathlib import Path
 from typing import Self
 
+CACHE_BYTES = 64 << 20
 OPENING = (
     "PRAGMA page_size = 16384",  # texts are mostly longer than the usual 4096
     "PRAGMA journal_mode = TRUNCATE",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA locking_mode = EXCLUSIVE",
-    f"PRAGMA cache_size = -{64 << 10}",  # KiB
+    f"PRAGMA cache_size = -{CACHE_BYTES >> 10}",  # KiB
 )
 
 
@@ -74,11 +75,14 @@ class Database:
         return str(self.execute("SELECT of FROM identity").fetchone()[0])
 
     def _require_writable(self) -> None:
-        """SQLite keeps to itself why it cannot write: ask the system, by one page more for a moment."""
+        """SQLite keeps to itself why it cannot write: ask the system, by as much as it may have had to."""
         try:
             with self.path.open("ab", buffering=0) as stream:
-                end = stream.tell()
-                stream.write(bytes(4096))
-                stream.truncate(end)
+                end, rest = stream.tell(), memoryview(bytes(CACHE_BYTES))
+                try:
+                    while rest:  # a disk that is nearly full takes a part of it first
+                        rest = rest[stream.write(rest) :]
+                finally:
+                    stream.truncate(end)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.path)) from None
