@@ -191,7 +191,7 @@ def test_what_nobody_can_open_is_one_message(web: str) -> None:
     ],
 )
 def test_a_password_is_refused_and_shown_nowhere(address: str) -> None:
-    with pytest.raises(UserError, match=r"holds a password, which dvc\.lock and MLflow would keep") as caught:
+    with pytest.raises(UserError, match=r"holds a password, which would be kept with every run") as caught:
         source(address, name=None)
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in FsspecConfig(kind="fsspec", address=address).domain
