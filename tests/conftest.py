@@ -1,6 +1,7 @@
 """What several test files need: a workspace of its own for each test, and the native kernels."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,17 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def signals_of_a_terminal() -> Iterator[None]:
+    """No signal is ignored, as those are that a shell leaves a job in the background or under `nohup`."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(params=["avx512", "avx2", "portable"])

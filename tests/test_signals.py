@@ -10,6 +10,7 @@ import pytest
 
 from bhasa.signals import stop_requests
 
+pytestmark = pytest.mark.usefixtures("signals_of_a_terminal")
 PROGRAM = Path(__file__).with_name("killed_parent.py")
 
 ASKED = """

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bhasa.cli import VERBS
+from bhasa.documents.readers import READERS
 from bhasa.tools.report import BEGIN, END, render
 
 ROOT = Path(__file__).parents[2]
@@ -81,3 +82,11 @@ def test_folder_sources_are_watched_by_dvc() -> None:
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"])
 def test_the_usual_pages_are_there(name: str) -> None:
     assert (ROOT / name).stat().st_size > 200
+
+
+@pytest.mark.parametrize("page", ["README.md", "data/raw/README.md"])
+def test_every_format_that_a_table_names_is_read(page: str) -> None:
+    table = (ROOT / page).read_text().split("| files |")[1].split("\n\n")[0]
+    suffixes = re.findall(r"`(\.\w+)`", table)
+    assert len(suffixes) > 20
+    assert [suffix for suffix in suffixes if suffix not in READERS] == []

@@ -97,6 +97,7 @@ def test_the_same_bytes_wherever_it_was_killed(project: Path) -> None:
         assert written() == expected
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_what_was_read(project: Path, signum: signal.Signals) -> None:
     stopped = run("add", 10, signum)

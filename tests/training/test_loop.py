@@ -59,6 +59,7 @@ def test_the_rate_of_the_journal_is_the_schedule_s_whatever_the_micro_batch(star
     assert one == [event.get("learning_rate") for event in start(micro_batch=4)[0]]
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_at_the_end_of_the_step_and_the_handlers_are_put_back(start, tmp_path, signum):
     def interrupt(values, step):

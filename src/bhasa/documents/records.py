@@ -42,6 +42,14 @@ class Refused(Exception):
         return Refused, (self.outcome, self.reason, self.part, self.excerpt)
 
 
+# Reasons for what a source passes over because its config says so, which is no surprise.
+BEYOND_MAX_BYTES = "beyond max_bytes"
+EXCLUDED = "excluded by a pattern"
+GIT_IGNORED = "excluded by .gitignore"
+NOT_INCLUDED = "not included by a pattern"
+ASKED_FOR = {BEYOND_MAX_BYTES, EXCLUDED, GIT_IGNORED, NOT_INCLUDED}
+
+
 def skipped(reason: str) -> Refused:
     return Refused(Outcome.SKIPPED, reason)
 

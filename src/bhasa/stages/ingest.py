@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from bhasa.tracking import Tracker
 
 MOST_REASONS = 5  # named at the end
-ASKED_FOR = {  # reasons that are no surprise
-    "beyond max_bytes",
-    "excluded by a pattern",
-    "excluded by .gitignore",
-    "not included by a pattern",
-}
 
 
 def command(
@@ -197,6 +191,7 @@ def _check_not_empty(report: Mapping[str, Any], config: IngestConfig) -> None:
 
 def _say_what_was_kept(report: Mapping[str, Any], accounts: Path) -> None:
     """What nobody would look for otherwise: how much was kept, and why the rest was not."""
+    from bhasa.documents.records import ASKED_FOR
     from bhasa.journal import size
 
     files, sizes = report["files"], report["bytes"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-from bhasa.documents.records import Refused, skipped
+from bhasa.documents.records import EXCLUDED, GIT_IGNORED, NOT_INCLUDED, Refused, skipped
 from bhasa.documents.source_configs import FolderConfig
 
 MAX_STARS = 3  # in a line of .gitignore; each one more multiplies the time by the length of the name
@@ -52,11 +52,11 @@ class Patterns:
     def refusal(self, entry: str) -> Refused | None:
         """Why the entry is left out; it is relative to the source's folder, and a folder ends in a slash."""
         if self.exclude.match_file(entry):
-            return skipped("excluded by a pattern")
+            return skipped(EXCLUDED)
         if self._is_ignored(entry):
-            return skipped("excluded by .gitignore")
+            return skipped(GIT_IGNORED)
         if self.include and not entry.endswith("/") and not self.include.match_file(entry):
-            return skipped("not included by a pattern")
+            return skipped(NOT_INCLUDED)
         return None
 
     def _is_ignored(self, entry: str) -> bool:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from pydoc_data.topics import topics
 
-from bhasa.documents.records import skipped
+from bhasa.documents.records import BEYOND_MAX_BYTES, skipped
 from bhasa.documents.source_configs import PythonLibraryConfig
 from bhasa.documents.sources.files import FileSource, InputFile
 
@@ -34,7 +34,7 @@ def open_library(config: PythonLibraryConfig, *, max_file_bytes: int) -> FileSou
         if len(content) > max_file_bytes:
             refusal = skipped("larger than max_file_bytes")
         elif (left := left - len(content)) < 0:
-            refusal = skipped("beyond max_bytes")
+            refusal = skipped(BEYOND_MAX_BYTES)
         files.append(InputFile(f"{config.domain}/{name}", len(content), partial(bytes, content), refusal))
     return FileSource(sorted(files, key=lambda file: file.name))
 
