@@ -263,7 +263,7 @@ def test_an_interrupted_run_goes_on_at_the_last_finished_file_with_the_same_byte
         with pytest.raises(Interrupted):
             tokenized(folders)
     assert read == ["train-00000.parquet", "train-00001.parquet", "train-00002.parquet"]
-    (work,) = (path for path in (tmp_path / ".bhasa" / "tokenize").iterdir() if path.is_dir())
+    (work,) = (path for path in (tmp_path / ".bhasa" / "ckpt" / "tokenize").iterdir() if path.is_dir())
     if damage:
         (work / "tokens" / "train-00000-00000.npy").write_bytes(b"half")
     with monkeypatch.context() as patch:
@@ -273,7 +273,7 @@ def test_an_interrupted_run_goes_on_at_the_last_finished_file_with_the_same_byte
     again = ["train-00000.parquet"] if damage else []
     assert read[3:] == [*again, "train-00002.parquet", "validation-00000.parquet", "test-00000.parquet"]
     assert [sha256_folder(folders[name]) for name in ("tokenizer", "tokens")] == expected
-    assert [path.name for path in (tmp_path / ".bhasa" / "tokenize").iterdir()] == []
+    assert [path.name for path in (tmp_path / ".bhasa" / "ckpt" / "tokenize").iterdir()] == []
 
 
 def test_what_was_finished_of_other_documents_is_not_used(

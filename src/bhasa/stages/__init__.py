@@ -59,11 +59,6 @@ def run_folders(stage: str) -> Path:
     return Path(os.environ.get("DVC_ROOT", ".")) / ".bhasa" / "ckpt" / stage
 
 
-def work_folders(stage: str) -> Path:
-    """Where a stage that writes data keeps what is finished of it until it has ended; the same workspace."""
-    return Path(os.environ.get("DVC_ROOT", ".")) / ".bhasa" / stage
-
-
 def say_if_sources_differ(here: Path) -> None:
     """One line when the installed package is not the one in this tree, as in a queued experiment's copy."""
     import bhasa

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from bhasa.tokens.config import TokenizeConfig
+    from bhasa.tokens.finished import FinishedFile, WorkFolder
     from bhasa.tokens.shard_writer import TokenDocument
     from bhasa.tokens.shards import Index
     from bhasa.tokens.tokenizing import Each
-    from bhasa.tokens.unfinished import FinishedFile, WorkFolder
     from bhasa.tracking import Tracker
 
 
@@ -76,16 +76,18 @@ def run(
     """
     from bhasa.dataset import SPLITS
     from bhasa.journal import publish, require_space, write_json
-    from bhasa.stages import work_folders
+    from bhasa.stages import run_folders
     from bhasa.tokens import tokenizer_files
     from bhasa.tokens.corpus import count_bytes, count_conversations
-    from bhasa.tokens.unfinished import work_folder
+    from bhasa.tokens.finished import WorkFolder
+    from bhasa.unfinished import locked
 
     sizes: dict[str, int] = {split: count_bytes(documents, split) for split in SPLITS}
     conversations = sum(count_conversations(chat, split) for split in SPLITS)
     require_space(tokens, sum(sizes.values()), "writing the tokens")  # 2 bytes for about 3 bytes of text
     given = _given(config, init_from)
-    with work_folder(work_folders("tokenize"), _fingerprint(config, given, documents)) as work:
+    with locked(run_folders("tokenize") / _fingerprint(config, given, documents)) as folder:
+        work = WorkFolder(folder)
         made = given or _learned(config, documents, sizes["train"], work.tokenizer)
         with _opened(executor, workers) as each:
             results = _encode_documents(work, made, documents, sizes, each)
@@ -128,7 +130,7 @@ def _given(config: TokenizeConfig, init_from: Path | None) -> Tokenizer | None:
 def _fingerprint(config: TokenizeConfig, given: Tokenizer | None, documents: Path) -> str:
     from bhasa.dataset import SPLITS
     from bhasa.tokens.corpus import document_files
-    from bhasa.tokens.unfinished import fingerprint
+    from bhasa.tokens.finished import fingerprint
 
     facts = {"config": config.as_mapping(), "given": given.to_str() if given else None}
     return fingerprint(facts, [path for split in SPLITS for path in document_files(documents, split)])
@@ -198,7 +200,7 @@ def _require_exact(
     results: Mapping[str, Sequence[FinishedFile]], config: TokenizeConfig, init_from: Path | None
 ) -> None:
     """Refuse or report documents that decoding does not give back; a model's own tokenizer may lose some."""
-    from bhasa.tokens.unfinished import total
+    from bhasa.tokens.finished import total
 
     tally = total([file for files in results.values() for file in files])
     if not tally.inexact:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from bhasa.dataset import SPLITS
+from bhasa.tokens.finished import FinishedFile, Tally, total
 from bhasa.tokens.round_trip import token_bytes
 from bhasa.tokens.shards import Index
 from bhasa.tokens.special import SPECIAL_TOKENS
-from bhasa.tokens.unfinished import FinishedFile, Tally, total
 
 LONGEST = 20  # tokens that are listed
 

@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 
 from bhasa.tokens.corpus import LabelledText, document_files, read_labelled
 from bhasa.tokens.encoding import encode_checked
+from bhasa.tokens.finished import FinishedFile, Tally, WorkFolder
 from bhasa.tokens.shard_writer import TokenDocument, write_shards
-from bhasa.tokens.unfinished import FinishedFile, Tally, WorkFolder
 
 Advance = Callable[[float], None]
 """Told the bytes of documents that are done."""

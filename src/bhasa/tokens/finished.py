@@ -1,4 +1,4 @@
-"""Tokenizing that goes on where it was interrupted.
+"""What is finished of tokenizing, so that it goes on where it was interrupted.
 
 The tokenizer and the shards of each finished file of documents lie in a work folder, which is named by all
 that decides them, until the stage has ended. What lies there counts only with the hash that was recorded when
@@ -7,13 +7,9 @@ it was finished, so what a power cut or a full disk left half-written is made ag
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 from bhasa.errors import FileError, UserError
 from bhasa.journal import read_json, sha256_file, write_json
@@ -56,6 +52,7 @@ class WorkFolder:
 
     def __init__(self, path: Path) -> None:
         self.path, self.tokenizer, self.tokens = path, path / "tokenizer", path / "tokens"
+        self.tokens.mkdir(exist_ok=True)
 
     def finished(self, file: str) -> FinishedFile | None:
         """What became of a file of documents, if all of it is there and whole."""
@@ -86,14 +83,3 @@ def fingerprint(facts: Any, files: Iterable[Path]) -> str:
     hashes = {path.name: sha256_file(path) for path in files}
     text = json.dumps({"format": FORMAT, "facts": facts, "files": hashes}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@contextmanager
-def work_folder(parent: Path, name: str) -> Iterator[WorkFolder]:
-    """The folder `name`, which no other process has meanwhile; it goes when the block succeeds."""
-    folder = WorkFolder(parent / name)
-    folder.tokens.mkdir(parents=True, exist_ok=True)
-    with FileLock(parent / f"{name}.lock"):
-        yield folder
-        shutil.rmtree(folder.path)
-    (parent / f"{name}.lock").unlink(missing_ok=True)
